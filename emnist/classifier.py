@@ -1,0 +1,109 @@
+import lightning as L
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from emnist.metrics import EpochMetrics
+from emnist.optimization import build_optimizer, build_scheduler
+from emnist.regularization import build_penalty
+from emnist.seeding import mix
+
+STEPS_BETWEEN_CHECKS = 50  # of the loss on a GPU, where each look at it waits for the queue to drain
+
+
+class Diverged(Exception):
+    """The loss became infinite or not a number: the end of a run, and a result."""
+
+
+class Classifier(L.LightningModule):
+    """Trains a network that maps images to logits: cross-entropy plus penalty, figures once an epoch.
+
+    `optimizer`, `scheduler` and `regularization` are the arguments of `build_optimizer`, `build_scheduler`
+    and `build_penalty`; `evaluated` names the loaders of the validation loop ("val", "test"); `about` is
+    what it takes to use the network later, kept in every checkpoint.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_classes: int,
+        optimizer: dict,
+        scheduler: dict,
+        regularization: dict,
+        evaluated: list[str],
+        seed: int,
+        about: dict,
+    ):
+        super().__init__()
+        # Channels last trains the CNN 1.5 times faster in bf16 and 1.2 times in 32-bit, on two cores.
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.penalty = build_penalty(network, **regularization)
+        self.optimizer = build_optimizer(network.parameters(), **optimizer)
+        self.scheduler = build_scheduler(self.optimizer, **scheduler)
+        self.metrics = EpochMetrics(num_classes)
+        self.evaluated, self.seed, self.about = evaluated, seed, about
+        self.outputs: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in ("train", *evaluated)}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """float [B, 1, 28, 28] → logits float32 [B, num_classes]."""
+        return self.network(images).float()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return self.optimizer
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout depends on seed and epoch alone, so a resumed run meets what it would have met.
+        torch.manual_seed(mix(self.seed, self.current_epoch, 1 + self.global_rank))
+        self.loss_sum = torch.zeros((), device=self.device)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        images, labels = batch
+        logits = self(images)
+        loss = F.cross_entropy(logits, labels)
+        if self.penalty is not None:
+            loss = loss + self.penalty()
+        self.outputs["train"].append((logits.detach(), labels))
+        self.loss_sum += loss.detach()  # stays non-finite once it is
+        if self.device.type == "cpu" or batch_idx % STEPS_BETWEEN_CHECKS == 0:
+            self.stop_if_diverged()
+        return loss
+
+    def stop_if_diverged(self) -> None:
+        if not self.loss_sum.isfinite():
+            raise Diverged
+
+    def on_validation_epoch_start(self) -> None:
+        self.stop_if_diverged()  # the validation loop runs after the last step of an epoch
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+        images, labels = batch
+        self.outputs[self.evaluated[dataloader_idx]].append((self(images), labels))
+
+    def on_validation_epoch_end(self) -> None:
+        for name in self.evaluated:
+            self._log_figures(name)
+
+    def on_train_epoch_end(self) -> None:
+        figures = self._log_figures("train")
+        # Stepped here rather than by Lightning, which steps ReduceLROnPlateau only after the checkpoint is written.
+        if isinstance(self.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            watched = self.trainer.callback_metrics.get("val_loss")  # the test set steers nothing
+            self.scheduler.step(figures["loss"] if watched is None else watched.item())
+        elif self.scheduler is not None:
+            self.scheduler.step()
+
+    def _log_figures(self, name: str) -> dict[str, float]:
+        logits, labels = map(torch.cat, zip(*self.outputs[name], strict=True))
+        self.outputs[name].clear()
+        figures = self.metrics(logits, labels)
+        self.log_dict({f"{name}_{figure}": value for figure, value in figures.items()})
+        return figures
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        checkpoint["about"] = self.about
+        if self.scheduler is not None:
+            checkpoint["scheduler"] = self.scheduler.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(checkpoint["scheduler"])

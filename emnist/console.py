@@ -1,0 +1,68 @@
+"""Where a run's words go: messages to the terminal's stderr and to train.log in its folder."""
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+
+class StderrHandler(logging.StreamHandler):
+    """Writes to whatever sys.stderr is at that moment, so that lines appear above a live progress bar."""
+
+    def __init__(self):
+        logging.Handler.__init__(self, logging.INFO)
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    @property
+    def stream(self):
+        return sys.stderr
+
+
+def log_to(folder: Path) -> None:
+    """Send this process's log to stderr and, with the time, to `folder/train.log`, and nowhere else."""
+    file = logging.FileHandler(folder / "train.log")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        root.removeHandler(handler)
+        handler.close()
+    root.handlers = [StderrHandler(), file]
+    root.setLevel(logging.INFO)
+    logging.getLogger("emnist").setLevel(logging.DEBUG)
+
+
+def quiet_lightning() -> None:
+    """Silence Lightning's advertisements and its advice on data loaders, which this project doesn't use."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning.*", message=".*does not have many workers.*")
+    warnings.filterwarnings(
+        "ignore", module="lightning.*", message=".*`isinstance\\(treespec, LeafSpec\\)`.*"
+    )
+
+
+def print_result(result: dict[str, Any], folder: Path) -> None:
+    """The end of a run: a short table, and where everything about it lies."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        title=f"{result['config']['model']['name']} on {result['data']['description']}", title_justify="left"
+    )
+    for column in ("test accuracy", "test loss", "validation accuracy", "best epoch", "stopped", "seconds"):
+        table.add_column(column, justify="right")
+
+    def shown(value: float | None, form: str) -> str:
+        return "–" if value is None else format(value, form)
+
+    table.add_row(
+        shown(result["test_accuracy"], ".2%"),
+        shown(result["test_loss"], ".4f"),
+        shown(result["val_accuracy"], ".2%"),
+        f"{shown(result['best_epoch'], 'd')} of {result['epochs']}",
+        result["stopped"],
+        f"{result['duration_s']:.0f}",
+    )
+    Console().print(table)
+    print(folder)

@@ -1,0 +1,71 @@
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from emnist.data.augmentation import Affine
+from emnist.seeding import mix
+
+
+def normalize(images: Tensor, mean: float, std: float) -> Tensor:
+    """[B, 28, 28], 0 to 255 → float32 [B, 1, 28, 28] of zero mean and unit variance over the training set.
+
+    `mean` and `std` are those of the pixels in [0, 1].
+    """
+    return images.unsqueeze(1).float().sub(255 * mean).mul_(1 / (255 * std))
+
+
+class Batches:
+    """Batches of the images at `indices` of a set in memory: (float32 [B, 1, 28, 28], int64 [B]).
+
+    Nothing is done a sample at a time: 128 images are picked, augmented and normalised in 0.2 ms on two
+    cores, where reading them one by one through PIL takes 20 ms.
+
+    With `shuffle`, the order and the augmentation are a function of `seed` and `epoch()` alone, so an
+    interrupted run finds the same batches again, and each of `world_size` ranks takes its share of that
+    order. Without `shuffle` every rank sees all images.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        indices: Tensor,
+        batch_size: int,
+        mean: float,
+        std: float,
+        shuffle: bool = False,
+        augmentation: Affine | None = None,
+        seed: int = 0,
+        epoch: Callable[[], int] = lambda: 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ):
+        self.images, self.labels, self.indices, self.batch_size = images, labels, indices, batch_size
+        self.mean, self.std = mean, std
+        self.shuffle, self.augmentation, self.seed, self.epoch = shuffle, augmentation, seed, epoch
+        self.rank, self.world_size = rank, world_size
+
+    @property
+    def samples(self) -> int:
+        """Images in one pass of this rank."""
+        if not self.shuffle:
+            return len(self.indices)
+        samples = len(self.indices) // self.world_size  # the same on every rank
+        # Batch norm can't train on a last batch of one image; leaving it out hits another image each epoch.
+        return samples - 1 if samples % self.batch_size == 1 < self.batch_size else samples
+
+    def __len__(self) -> int:
+        return -(-self.samples // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        generator = torch.Generator().manual_seed(mix(self.seed, self.epoch()))
+        order = self.indices
+        if self.shuffle:
+            shuffled = torch.randperm(len(order), generator=generator).to(order.device)
+            order = order[shuffled][self.rank :: self.world_size]
+        for index in order[: self.samples].split(self.batch_size):
+            images = self.images[index]
+            if self.augmentation is not None:
+                images = self.augmentation(images.float().unsqueeze(1), generator).squeeze(1)
+            yield normalize(images, self.mean, self.std), self.labels[index]

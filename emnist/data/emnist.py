@@ -1,0 +1,125 @@
+"""EMNIST from its official idx files. Cohen et al., EMNIST: an extension of MNIST to handwritten letters, 2017."""
+
+import hashlib
+import string
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from emnist.data.dataset import Dataset
+from emnist.data.idx import read_idx
+from emnist.errors import UserError, choose
+
+MERGED = (
+    string.digits + string.ascii_uppercase + "abdefghnqrt"
+)  # the other lower-case letters look like capitals
+CLASSES = {
+    "balanced": MERGED,
+    "bymerge": MERGED,
+    "byclass": string.digits + string.ascii_uppercase + string.ascii_lowercase,
+    "letters": string.ascii_lowercase,  # both cases in one class
+    "digits": string.digits,
+    "mnist": string.digits,
+}
+FIRST_LABEL = {"letters": 1}  # as the files have it; 0 in every other split
+OFFICIAL_SIZES = {  # training and test images
+    "balanced": (112_800, 18_800),
+    "bymerge": (697_932, 116_323),
+    "byclass": (697_932, 116_323),
+    "letters": (124_800, 20_800),
+    "digits": (240_000, 40_000),
+    "mnist": (60_000, 10_000),
+}
+OFFICIAL_LABELS_SHA256 = {  # of the label bytes without the header: train, test
+    "balanced": (
+        "9909d861181d52ebb2b5d06498db211ca04680276c3e597ce66358fc3d93a369",
+        "3a04035853036eafee72845b4452e8f11459850c039ba8747c4212d15cd25155",
+    )
+}
+
+
+def load_emnist(root: str, split: str) -> Dataset:
+    """Read a split from `<root>/EMNIST/raw/`, downloading it first where files are missing.
+
+    Raises UserError, naming the key or the file, for an unknown split, a root that can't be used, files
+    that are missing and can't be downloaded, and files that are not what they should be.
+    """
+    if split not in CLASSES:
+        raise choose("data.split", split, CLASSES)
+    if not root:
+        raise UserError("data.root is empty: give the folder that holds EMNIST/raw/, or set EMNIST_ROOT")
+    folder = Path(root).expanduser() / "EMNIST" / "raw"
+    names = [f"emnist-{split}-{part}-ubyte" for part in PARTS]
+    if any(_find(folder, name) is None for name in names):
+        _download(Path(root).expanduser(), split)
+    paths = tuple(_find(folder, name) or folder / name for name in names)
+    try:
+        stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
+    except OSError as error:
+        raise UserError(f"data.root: {error.filename} can't be read ({error.strerror})") from error
+    return _read(split, paths, stamps)
+
+
+PARTS = ("train-images-idx3", "train-labels-idx1", "test-images-idx3", "test-labels-idx1")
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    try:
+        return next((path for path in (folder / name, folder / f"{name}.gz") if path.exists()), None)
+    except OSError as error:
+        raise UserError(f"data.root: {error.filename} can't be read ({error.strerror})") from error
+
+
+def _download(root: Path, split: str) -> None:
+    from torchvision.datasets import EMNIST  # takes a second to import and is hardly ever needed
+
+    try:
+        EMNIST(str(root), split, download=True)
+    except Exception as error:  # whatever the network, the server or the disk comes up with
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"EMNIST {split} is not in {root / 'EMNIST' / 'raw'}, and the download failed ({reason}). Either\n"
+            f"put emnist-{split}-{{train,test}}-{{images-idx3,labels-idx1}}-ubyte[.gz] there, "
+            "or set EMNIST_ROOT (or data.root=…) to the folder that has them as EMNIST/raw/…,\n"
+            "or choose data=glyphs, generated characters that need no download"
+        ) from error
+
+
+@lru_cache(maxsize=1)  # the jobs of a multirun share the tensors
+def _read(split: str, paths: tuple[Path, ...], stamps: tuple) -> Dataset:
+    """`stamps` (time of change and size of each path) are there to read a changed file anew."""
+    classes = tuple(CLASSES[split])
+    first = FIRST_LABEL.get(split, 0)
+    tensors: list[torch.Tensor] = []
+    digests = []
+    for images_path, labels_path in (paths[:2], paths[2:]):
+        images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
+        if images.shape[1:] != (28, 28):
+            raise UserError(f"{images_path}: images of {images.shape[1]} × {images.shape[2]}, not 28 × 28")
+        if len(images) != len(labels):
+            raise UserError(
+                f"{labels_path}: {len(labels):,} labels, but {images_path.name} has {len(images):,} images"
+            )
+        if len(labels) == 0:
+            raise UserError(f"{images_path}: no images")
+        if labels.min() < first or labels.max() >= first + len(classes):
+            raise UserError(
+                f"{labels_path}: labels from {labels.min()} to {labels.max()}, "
+                f"but those of {split} go from {first} to {first + len(classes) - 1}"
+            )
+        digests.append(hashlib.sha256(labels).hexdigest())
+        # The files hold each image transposed.
+        upright = np.ascontiguousarray(images.transpose(0, 2, 1))
+        tensors += [torch.from_numpy(upright), torch.from_numpy(labels.astype(np.int64) - first)]
+
+    if (len(tensors[1]), len(tensors[3])) != OFFICIAL_SIZES[split]:
+        official, kind = False, "not the official split"
+    elif split not in OFFICIAL_LABELS_SHA256:
+        official, kind = None, "the official sizes, contents not verified"
+    elif tuple(digests) == OFFICIAL_LABELS_SHA256[split]:
+        official, kind = True, "the official split"
+    else:
+        official, kind = False, "the official sizes, but not the official split"
+    return Dataset(f"EMNIST {split}", split, classes, *tensors, official=official, kind=kind)

@@ -1,0 +1,145 @@
+"""A stand-in for EMNIST Balanced that needs no download: its 47 classes, drawn from the fonts of matplotlib."""
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import PIL
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from emnist.atomic import write_atomically
+from emnist.data.dataset import Dataset
+from emnist.data.emnist import MERGED
+from emnist.errors import UserError
+
+FONTS = (
+    *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
+    *(f"DejaVuSansMono{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
+    *(f"DejaVuSerif{style}" for style in ("", "-Bold", "-Italic", "-BoldItalic")),
+    *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
+    *("cmr10", "cmb10", "cmss10", "cmtt10", "cmti10"),
+)
+# Classes that hold both cases are drawn in both, but for l, which is I in many fonts.
+FORMS = tuple(c + c.lower() if c.isupper() and c.lower() not in MERGED and c != "L" else c for c in MERGED)
+DRAWN = 56  # pixels: glyphs are drawn at twice the final size, then sampled
+VERSION = 1  # of the drawing: raise it when the images change
+
+
+def load_glyphs(root: str, glyph_seed: int, train_per_class: int, test_per_class: int) -> Dataset:
+    """Draw the stand-in, or read it from `<root>/glyphs/`, where the last one with these arguments was kept.
+
+    A function of the arguments and the installed fonts and libraries. Raises UserError for sizes below 1
+    and for a root that can't be written to.
+    """
+    for key, value in (("train_per_class", train_per_class), ("test_per_class", test_per_class)):
+        if not isinstance(value, int) or value < 1:
+            raise UserError(f"data.{key}={value}: choose a whole number from 1 on")
+    if not isinstance(glyph_seed, int) or glyph_seed < 0:
+        raise UserError(f"data.glyph_seed={glyph_seed}: choose a whole number from 0 on")
+    return _load(root, glyph_seed, train_per_class, test_per_class)
+
+
+@lru_cache(maxsize=1)  # the jobs of a multirun share the tensors
+def _load(root: str, seed: int, train_per_class: int, test_per_class: int) -> Dataset:
+    recipe = [
+        VERSION,
+        seed,
+        train_per_class,
+        test_per_class,
+        matplotlib.__version__,
+        PIL.__version__,
+        torch.__version__,
+    ]
+    name = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
+    path = Path(root).expanduser() / "glyphs" / f"{name}.npz"
+    try:
+        with np.load(path) as kept:
+            train, test = torch.from_numpy(kept["train"]), torch.from_numpy(kept["test"])
+    except FileNotFoundError:
+        images = draw(train_per_class + test_per_class, seed)
+        train, test = (
+            part.flatten(0, 1).contiguous() for part in images.split([train_per_class, test_per_class])
+        )
+        write_atomically(path, lambda file: np.savez(file, train=train.numpy(), test=test.numpy()))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: not readable as kept glyphs ({error}); delete it") from error
+    train_labels, test_labels = (
+        torch.arange(len(MERGED)).repeat(n) for n in (train_per_class, test_per_class)
+    )
+    kind = "generated, not EMNIST"
+    return Dataset("glyphs", "glyphs", tuple(MERGED), train, train_labels, test, test_labels, False, kind)
+
+
+def draw(per_class: int, seed: int) -> Tensor:
+    """`per_class` images of each class with random font, case, slant, stroke, scale, shift, blur and ink.
+
+    Returns uint8 [per_class, 47, 28, 28].
+    """
+    strokes = _strokes(
+        torch.stack([torch.stack([_glyph(font, c) for c in "".join(FORMS)]) for font in FONTS])
+    )
+    first = torch.tensor([0, *np.cumsum([len(forms) for forms in FORMS])[:-1]])
+    count = torch.tensor([len(forms) for forms in FORMS])
+
+    generator = torch.Generator().manual_seed(seed)
+    size = (per_class, len(MERGED))
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(size, generator=generator)
+
+    stroke, font = (torch.randint(n, size, generator=generator) for n in (len(strokes), len(FONTS)))
+    form = first + (uniform(0, 1) * count).long()
+    slant, angle = uniform(-0.35, 0.35), uniform(-0.2, 0.2)  # slope, radians
+    wide, high = uniform(0.75, 1.1), uniform(0.75, 1.1)
+    right, down = uniform(-0.15, 0.15), uniform(-0.15, 0.15)  # of half the image: 2 pixels
+    blur, ink = uniform(0, 1), uniform(0.6, 1)
+
+    matrix = torch.stack(
+        [
+            torch.stack([angle.cos() / wide, (slant - angle.sin()) / wide, right], -1),
+            torch.stack([angle.sin() / high, angle.cos() / high, down], -1),
+        ],
+        -2,
+    )
+    rows = []
+    for i in range(per_class):  # one image of each class at a time: 47 large glyphs in memory, not all
+        large = strokes[stroke[i], font[i], form[i]].float().unsqueeze(1)
+        large = F.grid_sample(
+            large, F.affine_grid(matrix[i], list(large.shape), align_corners=False), align_corners=False
+        )
+        sharp = F.avg_pool2d(large, 2)
+        soft = F.avg_pool2d(F.avg_pool2d(sharp, 3, 1, 1), 3, 1, 1)
+        images = sharp.lerp(soft, blur[i].view(-1, 1, 1, 1)) * ink[i].view(-1, 1, 1, 1)
+        rows.append(images.squeeze(1).round().to(torch.uint8))
+    return torch.stack(rows)
+
+
+def _glyph(font: str, character: str) -> Tensor:
+    """One character, its longer side 40 of the DRAWN pixels, in the middle: uint8 [DRAWN, DRAWN]."""
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"
+    face = ImageFont.truetype(str(path), 64)
+    left, top, right, bottom = face.getbbox(character)
+    box = Image.new("L", (int(right - left), int(bottom - top)))
+    ImageDraw.Draw(box).text((-left, -top), character, fill=255, font=face)
+    scale = 40 / max(box.size)
+    box = box.resize(
+        (max(1, round(box.width * scale)), max(1, round(box.height * scale))), Image.Resampling.BILINEAR
+    )
+    canvas = Image.new("L", (DRAWN, DRAWN))
+    canvas.paste(box, ((DRAWN - box.width) // 2, (DRAWN - box.height) // 2))
+    return torch.from_numpy(np.array(canvas))
+
+
+def _strokes(glyphs: Tensor) -> Tensor:
+    """The glyphs thinner, as they are, thicker and thicker still: uint8 [4, *glyphs.shape]."""
+    flat = glyphs.flatten(0, -3).unsqueeze(1).float()
+    thin = -F.max_pool2d(-flat, 3, 1, 1)
+    thin = torch.where(thin.amax((-2, -1), keepdim=True) > 128, thin, flat)  # hairlines would vanish
+    variants = [thin, flat, F.max_pool2d(flat, 3, 1, 1), F.max_pool2d(flat, 5, 1, 2)]
+    return torch.stack([variant.to(torch.uint8).view_as(glyphs) for variant in variants])

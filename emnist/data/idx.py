@@ -1,0 +1,42 @@
+"""The idx file format of MNIST and its relatives: a big-endian header, then the bytes of a uint8 array."""
+
+import gzip
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from emnist.errors import UserError
+
+UINT8 = 0x08  # the third byte of the magic number; the fourth is the number of dimensions
+
+
+def read_idx(path: Path, dimensions: int) -> np.ndarray:
+    """Read a uint8 idx file, gzip-compressed if its name ends in `.gz`.
+
+    Returns a read-only uint8 array of the shape the header gives.
+    Raises UserError, naming the file, if it can't be read or is not such a file in full.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"{path}: truncated or corrupt gzip ({error}); get the file anew") from error
+    except OSError as error:
+        raise UserError(f"{path}: can't be read ({error.strerror or error})") from error
+
+    header = 4 + 4 * dimensions
+    magic = UINT8 << 8 | dimensions
+    found = int.from_bytes(content[:4], "big")
+    if len(content) < header or found != magic:
+        raise UserError(
+            f"{path}: magic number {found:#010x}, but an idx file of {dimensions}-dimensional uint8 "
+            f"starts with {magic:#010x}"
+        )
+    shape = tuple(int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(dimensions))
+    expected = header + int(np.prod(shape, dtype=np.int64))
+    if len(content) != expected:
+        raise UserError(
+            f"{path}: {len(content):,} bytes, but its header says {' × '.join(map(str, shape))}, "
+            f"so {expected:,}; get the file anew"
+        )
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

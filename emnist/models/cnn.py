@@ -1,0 +1,58 @@
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from emnist.errors import UserError
+from emnist.models.checks import odd, probability, whole
+from emnist.models.layers import conv_norm, find_activation, initialize
+
+
+class CNN(nn.Module):
+    """Convolutional classifier: per layer Conv → BatchNorm → activation → MaxPool(2), then Dropout → Linear.
+
+    The resolution halves with each layer: 28, 14, 7, 3, 1. The report leaves the head open; a single linear
+    layer on the flattened features is ours.
+
+    Shapes: float [B, 1, 28, 28] → logits float [B, num_classes].
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        filters: Sequence[int] = (32, 64),
+        kernel_sizes: Sequence[int] = (3, 3),
+        activation: str = "relu",
+        batch_norm: bool = True,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        if len(filters) != len(kernel_sizes):
+            raise UserError(
+                f"model.kernel_sizes={list(kernel_sizes)} and model.filters={list(filters)} differ in length; "
+                "give one kernel size per convolution layer"
+            )
+        if not 1 <= len(filters) <= 4:
+            raise UserError(f"model.filters={list(filters)}: choose 1 to 4 layers; each halves the 28 pixels")
+        layers: list[nn.Module] = []
+        channels, size = 1, 28
+        for filters_out, kernel_size in zip(filters, kernel_sizes, strict=True):
+            filters_out, kernel_size = (
+                whole("model.filters", filters_out),
+                odd("model.kernel_sizes", kernel_size),
+            )
+            layers += [
+                conv_norm(channels, filters_out, kernel_size, 1, batch_norm),
+                find_activation(activation).build(),
+                nn.MaxPool2d(2),
+            ]
+            channels, size = filters_out, size // 2
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            nn.Dropout(probability("model.dropout", dropout)),
+            nn.Linear(channels * size * size, num_classes),
+        )
+        initialize(self, activation)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.features(images))

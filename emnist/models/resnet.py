@@ -1,0 +1,88 @@
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from emnist.errors import UserError
+from emnist.models.checks import odd, probability, whole
+from emnist.models.layers import conv_norm, find_activation, initialize
+
+STEM_KERNEL_SIZE = 3  # the report gives a kernel size for the blocks only
+
+
+class ResidualBlock(nn.Module):
+    """activation(conv → activation → conv + shortcut); the shortcut is a 1×1 convolution where shapes change.
+
+    Shapes: [B, channels_in, H, W] → [B, channels_out, ⌈H / stride⌉, ⌈W / stride⌉].
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel_size: int,
+        stride: int,
+        activation: str,
+        batch_norm: bool,
+    ):
+        super().__init__()
+        self.body = nn.Sequential(
+            conv_norm(channels_in, channels_out, kernel_size, stride, batch_norm),
+            find_activation(activation).build(),
+            conv_norm(channels_out, channels_out, kernel_size, 1, batch_norm),
+        )
+        same = stride == 1 and channels_in == channels_out
+        self.shortcut = nn.Identity() if same else conv_norm(channels_in, channels_out, 1, stride, batch_norm)
+        self.activation = find_activation(activation).build()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.body(x) + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    """Residual classifier (He et al., 2016): stem, a stage of blocks per entry, global average, Dropout → Linear.
+
+    The first stage keeps the 28×28 resolution; each later stage halves it: 28, 14, 7, 4.
+
+    Shapes: float [B, 1, 28, 28] → logits float [B, num_classes].
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        blocks: Sequence[int] = (2, 2, 2),
+        filters: Sequence[int] = (64, 128, 256),
+        kernel_size: int = 5,
+        activation: str = "leaky",
+        batch_norm: bool = True,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        if len(blocks) != len(filters) or not blocks:
+            raise UserError(
+                f"model.blocks={list(blocks)} and model.filters={list(filters)}: give one of each per stage"
+            )
+        odd("model.kernel_size", kernel_size)
+        channels = whole("model.filters", filters[0])
+        self.stem = nn.Sequential(
+            conv_norm(1, channels, STEM_KERNEL_SIZE, 1, batch_norm), find_activation(activation).build()
+        )
+        stages: list[nn.Module] = []
+        for stage, (count, filters_out) in enumerate(zip(blocks, filters, strict=True)):
+            for block in range(whole("model.blocks", count)):
+                stride = 2 if stage > 0 and block == 0 else 1
+                filters_out = whole("model.filters", filters_out)
+                stages.append(
+                    ResidualBlock(channels, filters_out, kernel_size, stride, activation, batch_norm)
+                )
+                channels = filters_out
+        self.stages = nn.Sequential(*stages)
+        self.head = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Dropout(probability("model.dropout", dropout)),
+            nn.Linear(channels, num_classes),
+        )
+        initialize(self, activation)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.stages(self.stem(images)))

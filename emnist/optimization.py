@@ -1,0 +1,31 @@
+"""Optimizers and schedulers by their names in torch: a file in conf/ is all that a new one takes."""
+
+from collections.abc import Iterable
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from emnist.errors import UserError
+
+
+def build_optimizer(parameters: Iterable[torch.nn.Parameter], name: str, **arguments) -> Optimizer:
+    """The class `name` of torch.optim with these arguments, or UserError."""
+    return _build("optimizer", torch.optim, name, Optimizer, parameters, arguments)
+
+
+def build_scheduler(optimizer: Optimizer, name: str | None, **arguments) -> LRScheduler | None:
+    """The class `name` of torch.optim.lr_scheduler with these arguments, None for none, or UserError."""
+    if name is None:
+        return None
+    return _build("scheduler", torch.optim.lr_scheduler, name, LRScheduler, optimizer, arguments)
+
+
+def _build(group: str, module, name: str, kind: type, subject, arguments: dict):
+    found = getattr(module, str(name), None)
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise UserError(f"{group}.name={name}: no such class in {module.__name__}")
+    try:
+        return found(subject, **arguments)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{group}={name}: {error}") from error

@@ -1,0 +1,145 @@
+import io
+import logging
+import struct
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import Checkpoint
+from tensorboard.compat.proto.summary_pb2 import Summary
+from torch.utils.tensorboard import SummaryWriter
+
+from emnist.atomic import write_atomically
+from emnist.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Checkpoints that exist are whole, and loading one runs no code."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options=None) -> None:
+        # Through memory, since torch turns a full disk into an error that doesn't say so.
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_atomically(Path(path), lambda file: file.write(buffer.getbuffer()))
+
+    def load_checkpoint(self, path, map_location="cpu", weights_only=True) -> dict[str, Any]:
+        return torch.load(path, map_location=map_location, weights_only=True)
+
+
+class Recorder(Checkpoint):
+    """Writes down each finished epoch: metrics.csv, TensorBoard scalars, a line in the log, best and last checkpoint.
+
+    The best epoch is the first with the highest validation accuracy; without validation, the last. What
+    this callback remembers travels in last.ckpt, so a resumed run goes on where that epoch ended. Being a
+    Checkpoint it is called last, when every other figure and state of the epoch is settled.
+    """
+
+    REMEMBERED = ("rows", "best_epoch", "seconds", "train_seconds", "stopped")
+
+    def __init__(self, folder: RunFolder):
+        self.folder = folder
+        self.rows: list[dict[str, float]] = []  # of metrics.csv
+        self.best_epoch: int | None = None  # epochs count from 1
+        self.seconds = 0.0  # training and evaluation, over all sittings
+        self.train_seconds = 0.0  # training alone
+        self.stopped: str | None = None
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The row of the best epoch; empty before the first."""
+        return {} if self.best_epoch is None else self.rows[self.best_epoch - 1]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.REMEMBERED}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name in self.REMEMBERED:
+            setattr(self, name, state_dict[name])
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.is_global_zero:
+            # What TensorBoard has of an epoch that didn't get as far as its checkpoint is dropped.
+            self.writer = SummaryWriter(str(self.folder.path), purge_step=len(self.rows) + 1)
+        if self.rows:
+            log.info("resumed after epoch %d", len(self.rows))
+        if self.stopped:  # resumed after early stopping, which Lightning doesn't remember
+            trainer.should_stop = True
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.epoch_start = time.perf_counter()
+        self.lr = trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.train_end = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        figures = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        epoch = trainer.current_epoch + 1
+        row = {"epoch": epoch, "lr": self.lr, **figures}
+        improved = "val_accuracy" not in row or row["val_accuracy"] > self.best.get("val_accuracy", -1)
+        self.rows.append(row)
+        if improved:
+            self.best_epoch = epoch
+        if trainer.should_stop:
+            self.stopped = "early_stopping"
+        seconds = time.perf_counter() - self.epoch_start
+        self.seconds += seconds
+        self.train_seconds += self.train_end - self.epoch_start
+
+        if trainer.is_global_zero:
+            self.folder.write_csv("metrics.csv", self.rows)
+            for name, value in figures.items():
+                part, figure = name.split(
+                    "_", 1
+                )  # val_accuracy → accuracy/val: train, val and test side by side
+                self.writer.add_scalar(f"{figure}/{part}", value, epoch)
+            self.writer.add_scalar("lr", self.lr, epoch)
+            self.writer.add_scalar("seconds", seconds, epoch)
+            self.writer.flush()
+        parts = [
+            f"{part} loss {row[f'{part}_loss']:.4f} accuracy {row[f'{part}_accuracy']:.2%}"
+            for part in ("train", "val")
+            if f"{part}_loss" in row
+        ]
+        log.info("epoch %d/%s  %s  %.1f s", epoch, trainer.max_epochs, "  ".join(parts), seconds)
+        if improved:
+            trainer.save_checkpoint(self.folder.best, weights_only=True)
+        trainer.save_checkpoint(self.folder.last)
+
+    def images_per_s(self, images: int) -> float | None:
+        """Training images a second over all epochs, evaluation left out; `images` are those of an epoch."""
+        return round(images * len(self.rows) / self.train_seconds, 1) if self.rows else None
+
+    def finish(self, figures: dict[str, bytes], result: dict[str, Any]) -> None:
+        """Give TensorBoard the figures (PNG files) and the hyperparameters with the final metrics."""
+        for name, png in figures.items():
+            image = Summary.Image(encoded_image_string=png, colorspace=3)
+            image.width, image.height = struct.unpack(">II", png[16:24])
+            summary = Summary(value=[Summary.Value(tag=f"figures/{name}", image=image)])
+            self.writer.file_writer.add_summary(summary, self.best_epoch)
+        final = ("test_accuracy", "test_loss", "val_accuracy")
+        metrics = {f"final/{name}": result[name] for name in final if result[name] is not None}
+        self.writer.add_hparams(flatten(result["config"]), metrics, run_name=".", global_step=self.best_epoch)
+        self.writer.close()
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        if isinstance(exception, KeyboardInterrupt):
+            log.warning("interrupted; go on with: python -m emnist.train resume=%s", self.folder.path)
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
+    """{"model": {"name": "cnn"}} → {"model.name": "cnn"}, with what TensorBoard can't show as text."""
+    flat: dict[str, bool | int | float | str] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value if isinstance(value, bool | int | float | str) else str(value)
+    return flat

@@ -1,0 +1,115 @@
+"""A run is a folder: the names in it, how it is written, and how a trained classifier comes back from it."""
+
+import csv
+import io
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emnist.atomic import remove_temporaries, write_atomically
+from emnist.data.batches import normalize
+from emnist.errors import UserError
+from emnist.models import build_model
+
+BATCH_SIZE = 512  # images; larger ones are no faster on two cores and need more memory
+
+
+class RunFolder:
+    """The files of one run. Every write is whole or not at all."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    @property
+    def config(self) -> Path:
+        return self.path / ".hydra" / "config.yaml"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "checkpoints" / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    def read_result(self) -> dict | None:
+        """What a finished run found out; None while it isn't finished."""
+        return json.loads(self.result.read_text()) if self.result.exists() else None
+
+    def write_text(self, name: str, text: str) -> None:
+        self.write_bytes(name, text.encode())
+
+    def write_csv(self, name: str, rows: list[dict]) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        self.write_text(name, text.getvalue())
+
+    def write_arrays(self, name: str, **arrays: np.ndarray) -> None:
+        write_atomically(self.path / name, lambda file: np.savez(file, **arrays))
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        write_atomically(self.path / name, lambda file: file.write(content))
+
+    def clean(self) -> None:
+        remove_temporaries(self.path)
+
+
+class TrainedClassifier:
+    """The best network of a run, ready to use."""
+
+    def __init__(self, network: torch.nn.Module, classes: tuple[str, ...], mean: float, std: float):
+        self.network, self.classes, self.mean, self.std = network.eval(), classes, mean, std
+
+    def predict(self, images: Tensor | np.ndarray) -> Tensor:
+        """Upright images, uint8 [N, 28, 28] (0 = paper, 255 = ink) → probabilities float32 [N, classes].
+
+        Raises ValueError for another shape or type.
+        """
+        return self.logits(images).softmax(1)
+
+    @torch.inference_mode()
+    def logits(self, images: Tensor | np.ndarray) -> Tensor:
+        """uint8 [N, 28, 28] → logits float32 [N, classes], in 32-bit whatever precision it was trained in."""
+        images = torch.as_tensor(images)
+        if images.dtype != torch.uint8 or images.shape[1:] != (28, 28):
+            raise ValueError(f"images are {images.dtype} {list(images.shape)}; give uint8 [N, 28, 28]")
+        device = next(self.network.parameters()).device
+        batches = images.split(BATCH_SIZE)
+        return torch.cat(
+            [self.network(normalize(batch.to(device), self.mean, self.std)).cpu() for batch in batches]
+        )
+
+
+def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedClassifier:
+    """The classifier with the highest validation accuracy that the run in `folder` has come to so far.
+
+    Nothing but tensors and plain values is read, so the folder may come from a stranger. Raises UserError
+    where there is no such run or it has no finished epoch.
+    """
+    path = RunFolder(folder).best
+    if not path.exists():
+        raise UserError(f"{folder}: no run with a finished epoch ({path.name} is missing in {path.parent})")
+    try:
+        checkpoint = torch.load(path, map_location=device, weights_only=True)
+        about = checkpoint["about"]
+        network = build_model(num_classes=len(about["classes"]), **about["model"])
+        weights = {
+            k.removeprefix("network."): v
+            for k, v in checkpoint["state_dict"].items()
+            if k.startswith("network.")
+        }
+        network.load_state_dict(weights)
+    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path}: not a checkpoint of this project ({reason})") from error
+    return TrainedClassifier(network.to(device), tuple(about["classes"]), about["mean"], about["std"])

@@ -1,0 +1,97 @@
+"""Train one classifier, or several with -m: python -m emnist.train model=cnn optimizer=adam"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError
+
+from emnist.console import log_to
+from emnist.errors import UserError
+
+HERE = Path(__file__).resolve().parent
+CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in a wheel, in a checkout
+
+log = logging.getLogger("emnist.train")
+
+
+class JobFailed(Exception):
+    """A run that ended in an error which has been said."""
+
+
+def main() -> None:
+    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors over instead of printing several lines
+    try:
+        if any(argument.startswith("resume=") for argument in sys.argv[1:]):
+            resume(sys.argv[1:])
+        else:
+            compose_and_train()
+    except Exception as error:
+        if wants_traceback:
+            raise
+        if not isinstance(error, JobFailed):
+            print(f"error: {describe(error)}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
+def compose_and_train(cfg: DictConfig) -> None:
+    job = HydraConfig.get()
+    try:
+        train(cfg, Path(job.runtime.output_dir))
+    except JobFailed:
+        if job.mode == RunMode.MULTIRUN:
+            raise  # Hydra runs the other jobs, then ends with this error
+        sys.exit(1)
+
+
+def resume(arguments: list[str]) -> None:
+    """Go on with an interrupted run, with the configuration in its folder and no other."""
+    if len(arguments) > 1:
+        raise UserError("resume=FOLDER stands alone: a run goes on with the configuration it began with")
+    folder = Path(arguments[0].removeprefix("resume="))
+    config = folder / ".hydra" / "config.yaml"
+    if not config.is_file():
+        raise UserError(f"resume={folder}: not the folder of a run ({config} is missing)")
+    train(OmegaConf.load(config), folder)
+
+
+def train(cfg, folder: Path) -> None:
+    """Train as `cfg` says, in `folder`. What goes wrong is said at once, in one line, and raises JobFailed."""
+    log_to(folder)
+    try:
+        from emnist.fit import fit  # torch comes in here, so that --help and --cfg answer at once
+
+        fit(cfg, folder)
+    except Exception as error:
+        log.error("error: %s", describe(error))
+        log.debug("traceback", exc_info=True)  # for train.log only
+        raise JobFailed(describe(error)) from error
+
+
+def describe(error: Exception) -> str:
+    """What is wrong and what would be right, on one line (three for a failed download)."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        return f"{group}={option}: unknown; choose one of {', '.join(error.options)}"
+    message = " ".join(str(error).split())
+    if isinstance(error.__cause__, ConfigAttributeError):
+        return (
+            f"{message.split(' To append')[0]} There is no such key; python -m emnist.train --help lists them"
+        )
+    return f"{type(error).__name__}: {message}"
+
+
+if __name__ == "__main__":
+    main()
