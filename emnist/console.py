@@ -37,9 +37,7 @@ def quiet_lightning() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning.*", message=".*does not have many workers.*")
-    warnings.filterwarnings(
-        "ignore", module="lightning.*", message=".*`isinstance\\(treespec, LeafSpec\\)`.*"
-    )
+    warnings.filterwarnings("ignore", module="lightning.*", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
 
 
 def print_result(result: dict[str, Any], folder: Path) -> None:
@@ -47,9 +45,7 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(
-        title=f"{result['config']['model']['name']} on {result['data']['description']}", title_justify="left"
-    )
+    table = Table(title=f"{result['config']['model']['name']} on {result['data']['description']}", title_justify="left")
     for column in ("test accuracy", "test loss", "validation accuracy", "best epoch", "stopped", "seconds"):
         table.add_column(column, justify="right")
 

@@ -85,16 +85,12 @@ def mistakes(
     confidence = probabilities[wrong, predicted[wrong]]
     worst = wrong[np.argsort(-confidence, kind="stable")[:40]]
     left.set_title("most confident mistakes: true → predicted", fontsize=10)
-    texts = [
-        f"{_label(classes, labels[i], predicted[i])} {probabilities[i, predicted[i]]:.0%}" for i in worst
-    ]
+    texts = [f"{_label(classes, labels[i], predicted[i])} {probabilities[i, predicted[i]]:.0%}" for i in worst]
     _grid(left, images[worst], texts, [WRONG] * len(worst), columns=8)
 
     pairs = confused_pairs(labels, predicted, classes)[:15]
     right.set_title("most confused pairs: true → predicted", fontsize=10)
-    bars = right.barh(
-        [f"{true} → {guess}" for true, guess, _ in pairs], [n for *_, n in pairs], color=COLORS["train"]
-    )
+    bars = right.barh([f"{true} → {guess}" for true, guess, _ in pairs], [n for *_, n in pairs], color=COLORS["train"])
     right.bar_label(bars, padding=2, fontsize=8)
     right.invert_yaxis()
     right.set_xlabel("test images")
@@ -107,9 +103,7 @@ def confusion_counts(labels: np.ndarray, predicted: np.ndarray, classes: int) ->
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
-def confused_pairs(
-    labels: np.ndarray, predicted: np.ndarray, classes: list[str]
-) -> list[tuple[str, str, int]]:
+def confused_pairs(labels: np.ndarray, predicted: np.ndarray, classes: list[str]) -> list[tuple[str, str, int]]:
     """(true class, predicted class, count) of every kind of mistake, most frequent first."""
     counts = confusion_counts(labels, predicted, len(classes))
     np.fill_diagonal(counts, 0)
@@ -136,8 +130,6 @@ def _grid(axes: Axes, images: np.ndarray, texts: list[str], colors: list[str], c
     for i, (image, text, color) in enumerate(zip(images, texts, colors, strict=True)):
         top, left = i // columns * (CELL + 8) + 4, i % columns * CELL + (CELL - 28) // 2
         canvas[top : top + 28, left : left + 28] = image
-        axes.text(
-            left + 14, top + 35, text, color=color, fontsize=8, ha="center", va="center", family="monospace"
-        )
+        axes.text(left + 14, top + 35, text, color=color, fontsize=8, ha="center", va="center", family="monospace")
     axes.imshow(canvas, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()

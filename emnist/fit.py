@@ -3,14 +3,14 @@ import logging
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig, OmegaConf
 from matplotlib.figure import Figure
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from torch import Tensor
 
@@ -41,11 +41,9 @@ def fit(cfg: DictConfig, path: Path) -> dict[str, Any]:
         log.info("finished already")
         print_result(result, path)
         return result
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)
+    config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     folder.clean()
-    folder.write_text(
-        ".hydra/config.yaml", OmegaConf.to_yaml(config)
-    )  # resolved: a resume needs no environment
+    folder.write_text(".hydra/config.yaml", OmegaConf.to_yaml(config))  # resolved: a resume needs no environment
 
     quiet_lightning()
     seed_everything(config["seed"])
@@ -105,9 +103,7 @@ def fit(cfg: DictConfig, path: Path) -> dict[str, Any]:
     for name, png in pngs.items():
         folder.write_bytes(f"figures/{name}.png", png)
     recorder.finish(pngs, result)
-    folder.write_text(
-        "result.json", json.dumps(result, indent=2) + "\n"
-    )  # last: a result that exists is complete
+    folder.write_text("result.json", json.dumps(result, indent=2) + "\n")  # last: a result that exists is complete
     print_result(result, path)
     return result
 

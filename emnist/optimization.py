@@ -1,6 +1,7 @@
 """Optimizers and schedulers by their names in torch: a file in conf/ is all that a new one takes."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch.optim import Optimizer
@@ -21,8 +22,8 @@ def build_scheduler(optimizer: Optimizer, name: str | None, **arguments) -> LRSc
     return _build("scheduler", torch.optim.lr_scheduler, name, LRScheduler, optimizer, arguments)
 
 
-def _build(group: str, module, name: str, kind: type, subject, arguments: dict):
-    found = getattr(module, str(name), None)
+def _build(group: str, module, name: str, kind: type, subject: Any, arguments: dict) -> Any:
+    found: Any = getattr(module, str(name), None)
     if not (isinstance(found, type) and issubclass(found, kind)):
         raise UserError(f"{group}.name={name}: no such class in {module.__name__}")
     try:

@@ -94,9 +94,7 @@ class Recorder(Checkpoint):
         if trainer.is_global_zero:
             self.folder.write_csv("metrics.csv", self.rows)
             for name, value in figures.items():
-                part, figure = name.split(
-                    "_", 1
-                )  # val_accuracy → accuracy/val: train, val and test side by side
+                part, figure = name.split("_", 1)  # val_accuracy → accuracy/val: train, val and test side by side
                 self.writer.add_scalar(f"{figure}/{part}", value, epoch)
             self.writer.add_scalar("lr", self.lr, epoch)
             self.writer.add_scalar("seconds", seconds, epoch)
@@ -121,15 +119,13 @@ class Recorder(Checkpoint):
             image = Summary.Image(encoded_image_string=png, colorspace=3)
             image.width, image.height = struct.unpack(">II", png[16:24])
             summary = Summary(value=[Summary.Value(tag=f"figures/{name}", image=image)])
-            self.writer.file_writer.add_summary(summary, self.best_epoch)
+            self.writer._get_file_writer().add_summary(summary, self.best_epoch)
         final = ("test_accuracy", "test_loss", "val_accuracy")
         metrics = {f"final/{name}": result[name] for name in final if result[name] is not None}
         self.writer.add_hparams(flatten(result["config"]), metrics, run_name=".", global_step=self.best_epoch)
         self.writer.close()
 
-    def on_exception(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         if isinstance(exception, KeyboardInterrupt):
             log.warning("interrupted; go on with: python -m emnist.train resume=%s", self.folder.path)
 

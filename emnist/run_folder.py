@@ -55,7 +55,7 @@ class RunFolder:
         self.write_text(name, text.getvalue())
 
     def write_arrays(self, name: str, **arrays: np.ndarray) -> None:
-        write_atomically(self.path / name, lambda file: np.savez(file, **arrays))
+        write_atomically(self.path / name, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
     def write_bytes(self, name: str, content: bytes) -> None:
         write_atomically(self.path / name, lambda file: file.write(content))
@@ -85,9 +85,7 @@ class TrainedClassifier:
             raise ValueError(f"images are {images.dtype} {list(images.shape)}; give uint8 [N, 28, 28]")
         device = next(self.network.parameters()).device
         batches = images.split(BATCH_SIZE)
-        return torch.cat(
-            [self.network(normalize(batch.to(device), self.mean, self.std)).cpu() for batch in batches]
-        )
+        return torch.cat([self.network(normalize(batch.to(device), self.mean, self.std)).cpu() for batch in batches])
 
 
 def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedClassifier:
@@ -104,9 +102,7 @@ def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedC
         about = checkpoint["about"]
         network = build_model(num_classes=len(about["classes"]), **about["model"])
         weights = {
-            k.removeprefix("network."): v
-            for k, v in checkpoint["state_dict"].items()
-            if k.startswith("network.")
+            k.removeprefix("network."): v for k, v in checkpoint["state_dict"].items() if k.startswith("network.")
         }
         network.load_state_dict(weights)
     except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:

@@ -87,9 +87,7 @@ def describe(error: Exception) -> str:
         return f"{group}={option}: unknown; choose one of {', '.join(error.options)}"
     message = " ".join(str(error).split())
     if isinstance(error.__cause__, ConfigAttributeError):
-        return (
-            f"{message.split(' To append')[0]} There is no such key; python -m emnist.train --help lists them"
-        )
+        return f"{message.split(' To append')[0]} There is no such key; python -m emnist.train --help lists them"
     return f"{type(error).__name__}: {message}"
 
 

@@ -28,7 +28,7 @@ class Dataset:
         """sha256 of all images and labels: what the data is, wherever it came from."""
         digest = hashlib.sha256()
         for tensor in (self.train_images, self.train_labels, self.test_images, self.test_labels):
-            digest.update(tensor.numpy())
+            digest.update(tensor.numpy().data)
         return digest.hexdigest()
 
     @cached_property

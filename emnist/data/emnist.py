@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from emnist.data.dataset import Dataset
 from emnist.data.idx import read_idx
 from emnist.errors import UserError, choose
 
-MERGED = (
-    string.digits + string.ascii_uppercase + "abdefghnqrt"
-)  # the other lower-case letters look like capitals
+MERGED = string.digits + string.ascii_uppercase + "abdefghnqrt"  # the other lower-case letters look like capitals
 CLASSES = {
     "balanced": MERGED,
     "bymerge": MERGED,
@@ -92,16 +91,14 @@ def _read(split: str, paths: tuple[Path, ...], stamps: tuple) -> Dataset:
     """`stamps` (time of change and size of each path) are there to read a changed file anew."""
     classes = tuple(CLASSES[split])
     first = FIRST_LABEL.get(split, 0)
-    tensors: list[torch.Tensor] = []
+    sets: list[tuple[Tensor, Tensor]] = []
     digests = []
     for images_path, labels_path in (paths[:2], paths[2:]):
         images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
         if images.shape[1:] != (28, 28):
             raise UserError(f"{images_path}: images of {images.shape[1]} × {images.shape[2]}, not 28 × 28")
         if len(images) != len(labels):
-            raise UserError(
-                f"{labels_path}: {len(labels):,} labels, but {images_path.name} has {len(images):,} images"
-            )
+            raise UserError(f"{labels_path}: {len(labels):,} labels, but {images_path.name} has {len(images):,} images")
         if len(labels) == 0:
             raise UserError(f"{images_path}: no images")
         if labels.min() < first or labels.max() >= first + len(classes):
@@ -109,12 +106,12 @@ def _read(split: str, paths: tuple[Path, ...], stamps: tuple) -> Dataset:
                 f"{labels_path}: labels from {labels.min()} to {labels.max()}, "
                 f"but those of {split} go from {first} to {first + len(classes) - 1}"
             )
-        digests.append(hashlib.sha256(labels).hexdigest())
+        digests.append(hashlib.sha256(labels.data).hexdigest())
         # The files hold each image transposed.
         upright = np.ascontiguousarray(images.transpose(0, 2, 1))
-        tensors += [torch.from_numpy(upright), torch.from_numpy(labels.astype(np.int64) - first)]
+        sets.append((torch.from_numpy(upright), torch.from_numpy(labels.astype(np.int64) - first)))
 
-    if (len(tensors[1]), len(tensors[3])) != OFFICIAL_SIZES[split]:
+    if tuple(len(labels) for _, labels in sets) != OFFICIAL_SIZES[split]:
         official, kind = False, "not the official split"
     elif split not in OFFICIAL_LABELS_SHA256:
         official, kind = None, "the official sizes, contents not verified"
@@ -122,4 +119,5 @@ def _read(split: str, paths: tuple[Path, ...], stamps: tuple) -> Dataset:
         official, kind = True, "the official split"
     else:
         official, kind = False, "the official sizes, but not the official split"
-    return Dataset(f"EMNIST {split}", split, classes, *tensors, official=official, kind=kind)
+    train, test = sets
+    return Dataset(f"EMNIST {split}", split, classes, *train, *test, official, kind)

@@ -63,15 +63,11 @@ def _load(root: str, seed: int, train_per_class: int, test_per_class: int) -> Da
             train, test = torch.from_numpy(kept["train"]), torch.from_numpy(kept["test"])
     except FileNotFoundError:
         images = draw(train_per_class + test_per_class, seed)
-        train, test = (
-            part.flatten(0, 1).contiguous() for part in images.split([train_per_class, test_per_class])
-        )
+        train, test = (part.flatten(0, 1).contiguous() for part in images.split([train_per_class, test_per_class]))
         write_atomically(path, lambda file: np.savez(file, train=train.numpy(), test=test.numpy()))
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path}: not readable as kept glyphs ({error}); delete it") from error
-    train_labels, test_labels = (
-        torch.arange(len(MERGED)).repeat(n) for n in (train_per_class, test_per_class)
-    )
+    train_labels, test_labels = (torch.arange(len(MERGED)).repeat(n) for n in (train_per_class, test_per_class))
     kind = "generated, not EMNIST"
     return Dataset("glyphs", "glyphs", tuple(MERGED), train, train_labels, test, test_labels, False, kind)
 
@@ -81,9 +77,7 @@ def draw(per_class: int, seed: int) -> Tensor:
 
     Returns uint8 [per_class, 47, 28, 28].
     """
-    strokes = _strokes(
-        torch.stack([torch.stack([_glyph(font, c) for c in "".join(FORMS)]) for font in FONTS])
-    )
+    strokes = _strokes(torch.stack([torch.stack([_glyph(font, c) for c in "".join(FORMS)]) for font in FONTS]))
     first = torch.tensor([0, *np.cumsum([len(forms) for forms in FORMS])[:-1]])
     count = torch.tensor([len(forms) for forms in FORMS])
 
@@ -128,9 +122,7 @@ def _glyph(font: str, character: str) -> Tensor:
     box = Image.new("L", (int(right - left), int(bottom - top)))
     ImageDraw.Draw(box).text((-left, -top), character, fill=255, font=face)
     scale = 40 / max(box.size)
-    box = box.resize(
-        (max(1, round(box.width * scale)), max(1, round(box.height * scale))), Image.Resampling.BILINEAR
-    )
+    box = box.resize((max(1, round(box.width * scale)), max(1, round(box.height * scale))), Image.Resampling.BILINEAR)
     canvas = Image.new("L", (DRAWN, DRAWN))
     canvas.paste(box, ((DRAWN - box.width) // 2, (DRAWN - box.height) // 2))
     return torch.from_numpy(np.array(canvas))

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import lightning as L
 import torch
 
@@ -9,7 +11,7 @@ from emnist.data.folds import stratified_folds
 from emnist.data.glyphs import load_glyphs
 from emnist.errors import UserError, choose
 
-SOURCES = {"emnist": load_emnist, "glyphs": load_glyphs}
+SOURCES: dict[str, Callable[..., Dataset]] = {"emnist": load_emnist, "glyphs": load_glyphs}
 EVALUATION_BATCH = 512  # images; larger ones are no faster on two cores and need more memory
 
 

@@ -42,9 +42,7 @@ def initialize(network: nn.Module, activation: str) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def conv_norm(
-    channels_in: int, channels_out: int, kernel_size: int, stride: int, batch_norm: bool
-) -> nn.Sequential:
+def conv_norm(channels_in: int, channels_out: int, kernel_size: int, stride: int, batch_norm: bool) -> nn.Sequential:
     """Convolution of the same padding, then batch norm, whose shift replaces the convolution's bias.
 
     Shapes: [B, channels_in, H, W] → [B, channels_out, ⌈H / stride⌉, ⌈W / stride⌉].

@@ -28,7 +28,7 @@ class MLP(nn.Module):
     ):
         super().__init__()
         hidden_layers, neurons = whole("model.hidden_layers", hidden_layers), whole("model.neurons", neurons)
-        dropouts = list(dropout) if isinstance(dropout, list | tuple) else [dropout] * hidden_layers
+        dropouts = list(dropout) if isinstance(dropout, Sequence) else [dropout] * hidden_layers
         if len(dropouts) != hidden_layers:
             raise UserError(
                 f"model.dropout={dropouts}: {len(dropouts)} values for model.hidden_layers={hidden_layers}; "

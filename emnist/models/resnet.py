@@ -71,9 +71,7 @@ class ResNet(nn.Module):
             for block in range(whole("model.blocks", count)):
                 stride = 2 if stage > 0 and block == 0 else 1
                 filters_out = whole("model.filters", filters_out)
-                stages.append(
-                    ResidualBlock(channels, filters_out, kernel_size, stride, activation, batch_norm)
-                )
+                stages.append(ResidualBlock(channels, filters_out, kernel_size, stride, activation, batch_norm))
                 channels = filters_out
         self.stages = nn.Sequential(*stages)
         self.head = nn.Sequential(
