@@ -15,6 +15,7 @@ from rich.console import Console
 from torch import Tensor
 
 from emnist import figures
+from emnist.checks import whole
 from emnist.classifier import Classifier, Diverged
 from emnist.console import print_result, quiet_lightning
 from emnist.data.module import DataModule
@@ -46,7 +47,7 @@ def fit(cfg: DictConfig, path: Path) -> dict[str, Any]:
     folder.write_text(".hydra/config.yaml", OmegaConf.to_yaml(config))  # resolved: a resume needs no environment
 
     quiet_lightning()
-    seed_everything(config["seed"])
+    L.seed_everything(whole("seed", config["seed"], least=0, most=2**32 - 1), verbose=False)
     data = DataModule(**config["data"], augmentation=config["augmentation"], seed=config["seed"])
     log.info("data: %s; training on %s", data.dataset.describe(), data.describe_fold())
     classes = data.dataset.classes
@@ -108,18 +109,13 @@ def fit(cfg: DictConfig, path: Path) -> dict[str, Any]:
     return result
 
 
-def seed_everything(seed: object) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise UserError(f"seed={seed}: choose a whole number from 0 to {2**32 - 1}")
-    L.seed_everything(seed, verbose=False)
-
-
 def build_trainer(config: dict[str, Any], recorder: Recorder, early_stopping: bool) -> L.Trainer:
     arguments = dict(config["trainer"])
+    whole("trainer.max_epochs", arguments["max_epochs"])
     arguments["precision"] = choose_precision(arguments["precision"], arguments["accelerator"])
     callbacks: list[Callback] = [recorder]
-    if early_stopping and config["patience"] is not None:
-        callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=config["patience"]))
+    if early_stopping and (patience := config["patience"]) is not None:
+        callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=whole("patience", patience)))
     if Console().is_terminal:
         callbacks.append(RichProgressBar(refresh_rate=10))
     try:

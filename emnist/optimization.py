@@ -23,10 +23,11 @@ def build_scheduler(optimizer: Optimizer, name: str | None, **arguments) -> LRSc
 
 
 def _build(group: str, module, name: str, kind: type, subject: Any, arguments: dict) -> Any:
-    found: Any = getattr(module, str(name), None)
+    found = getattr(module, str(name), None)
     if not (isinstance(found, type) and issubclass(found, kind)):
         raise UserError(f"{group}.name={name}: no such class in {module.__name__}")
+    build: Any = found
     try:
-        return found(subject, **arguments)
+        return build(subject, **arguments)
     except (TypeError, ValueError) as error:
         raise UserError(f"{group}={name}: {error}") from error

@@ -2,6 +2,7 @@ import io
 import logging
 import struct
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
 from emnist.atomic import write_atomically
-from emnist.run_folder import RunFolder
+from emnist.run_folder import RunFolder, read_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         write_atomically(Path(path), lambda file: file.write(buffer.getbuffer()))
 
     def load_checkpoint(self, path, map_location="cpu", weights_only=True) -> dict[str, Any]:
-        return torch.load(path, map_location=map_location, weights_only=True)
+        return read_checkpoint(Path(path), map_location)
 
 
 class Recorder(Checkpoint):
@@ -54,6 +55,11 @@ class Recorder(Checkpoint):
         """The row of the best epoch; empty before the first."""
         return {} if self.best_epoch is None else self.rows[self.best_epoch - 1]
 
+    @cached_property
+    def writer(self) -> SummaryWriter:
+        """TensorBoard's, which drops what it has of an epoch that didn't get as far as its checkpoint."""
+        return SummaryWriter(str(self.folder.path), purge_step=len(self.rows) + 1)
+
     def state_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.REMEMBERED}
 
@@ -62,9 +68,6 @@ class Recorder(Checkpoint):
             setattr(self, name, state_dict[name])
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.is_global_zero:
-            # What TensorBoard has of an epoch that didn't get as far as its checkpoint is dropped.
-            self.writer = SummaryWriter(str(self.folder.path), purge_step=len(self.rows) + 1)
         if self.rows:
             log.info("resumed after epoch %d", len(self.rows))
         if self.stopped:  # resumed after early stopping, which Lightning doesn't remember
@@ -82,6 +85,7 @@ class Recorder(Checkpoint):
         epoch = trainer.current_epoch + 1
         row = {"epoch": epoch, "lr": self.lr, **figures}
         improved = "val_accuracy" not in row or row["val_accuracy"] > self.best.get("val_accuracy", -1)
+        writer = self.writer if trainer.is_global_zero else None  # made before the epoch counts as finished
         self.rows.append(row)
         if improved:
             self.best_epoch = epoch
@@ -91,14 +95,14 @@ class Recorder(Checkpoint):
         self.seconds += seconds
         self.train_seconds += self.train_end - self.epoch_start
 
-        if trainer.is_global_zero:
+        if writer is not None:
             self.folder.write_csv("metrics.csv", self.rows)
             for name, value in figures.items():
                 part, figure = name.split("_", 1)  # val_accuracy → accuracy/val: train, val and test side by side
-                self.writer.add_scalar(f"{figure}/{part}", value, epoch)
-            self.writer.add_scalar("lr", self.lr, epoch)
-            self.writer.add_scalar("seconds", seconds, epoch)
-            self.writer.flush()
+                writer.add_scalar(f"{figure}/{part}", value, epoch)
+            writer.add_scalar("lr", self.lr, epoch)
+            writer.add_scalar("seconds", seconds, epoch)
+            writer.flush()
         parts = [
             f"{part} loss {row[f'{part}_loss']:.4f} accuracy {row[f'{part}_accuracy']:.2%}"
             for part in ("train", "val")

@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,6 +89,14 @@ class TrainedClassifier:
         return torch.cat([self.network(normalize(batch.to(device), self.mean, self.std)).cpu() for batch in batches])
 
 
+def read_checkpoint(path: Path, device: Any = "cpu") -> dict[str, Any]:
+    """Tensors and plain values, nothing that could run code. Raises UserError for a file that has anything else."""
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise UserError(f"{path}: not a checkpoint of this project, or damaged") from error
+
+
 def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedClassifier:
     """The classifier with the highest validation accuracy that the run in `folder` has come to so far.
 
@@ -97,15 +106,14 @@ def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedC
     path = RunFolder(folder).best
     if not path.exists():
         raise UserError(f"{folder}: no run with a finished epoch ({path.name} is missing in {path.parent})")
+    checkpoint = read_checkpoint(path, device)
     try:
-        checkpoint = torch.load(path, map_location=device, weights_only=True)
         about = checkpoint["about"]
         network = build_model(num_classes=len(about["classes"]), **about["model"])
         weights = {
             k.removeprefix("network."): v for k, v in checkpoint["state_dict"].items() if k.startswith("network.")
         }
         network.load_state_dict(weights)
-    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: not a checkpoint of this project ({reason})") from error
+    except (RuntimeError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a checkpoint of this project ({str(error).splitlines()[0]})") from error
     return TrainedClassifier(network.to(device), tuple(about["classes"]), about["mean"], about["std"])

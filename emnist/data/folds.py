@@ -1,5 +1,6 @@
 import numpy as np
 
+from emnist.checks import whole
 from emnist.errors import UserError
 
 
@@ -10,8 +11,9 @@ def stratified_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
     the folds differ by at most one sample in every class and at most one in all.
     """
     smallest = np.bincount(labels)[np.unique(labels)].min()
-    if not 2 <= folds <= smallest:
+    if whole("data.folds", folds, least=2) > smallest:
         raise UserError(f"data.folds={folds}: choose from 2 to {smallest}, the size of the smallest class")
+    whole("data.fold_seed", seed, least=0, most=2**32 - 1)
     random = np.random.RandomState(seed)  # its stream is frozen, unlike that of numpy's newer generators
     shuffled = random.permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]

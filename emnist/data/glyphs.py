@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zipfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from emnist.atomic import write_atomically
+from emnist.checks import whole
 from emnist.data.dataset import Dataset
 from emnist.data.emnist import MERGED
 from emnist.errors import UserError
@@ -37,11 +39,9 @@ def load_glyphs(root: str, glyph_seed: int, train_per_class: int, test_per_class
     A function of the arguments and the installed fonts and libraries. Raises UserError for sizes below 1
     and for a root that can't be written to.
     """
-    for key, value in (("train_per_class", train_per_class), ("test_per_class", test_per_class)):
-        if not isinstance(value, int) or value < 1:
-            raise UserError(f"data.{key}={value}: choose a whole number from 1 on")
-    if not isinstance(glyph_seed, int) or glyph_seed < 0:
-        raise UserError(f"data.glyph_seed={glyph_seed}: choose a whole number from 0 on")
+    whole("data.train_per_class", train_per_class)
+    whole("data.test_per_class", test_per_class)
+    whole("data.glyph_seed", glyph_seed, least=0)
     return _load(root, glyph_seed, train_per_class, test_per_class)
 
 
@@ -65,7 +65,7 @@ def _load(root: str, seed: int, train_per_class: int, test_per_class: int) -> Da
         images = draw(train_per_class + test_per_class, seed)
         train, test = (part.flatten(0, 1).contiguous() for part in images.split([train_per_class, test_per_class]))
         write_atomically(path, lambda file: np.savez(file, train=train.numpy(), test=test.numpy()))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: not readable as kept glyphs ({error}); delete it") from error
     train_labels, test_labels = (torch.arange(len(MERGED)).repeat(n) for n in (train_per_class, test_per_class))
     kind = "generated, not EMNIST"

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import lightning as L
 import torch
 
+from emnist.checks import whole
 from emnist.data.augmentation import build_augmentation
 from emnist.data.batches import Batches
 from emnist.data.dataset import Dataset
@@ -36,8 +37,7 @@ class DataModule(L.LightningDataModule):
         super().__init__()
         if name not in SOURCES:
             raise choose("data.name", name, SOURCES)
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise UserError(f"data.batch_size={batch_size}: choose a whole number from 1 on")
+        whole("data.batch_size", batch_size)
         self.dataset: Dataset = SOURCES[name](**source)
         self.batch_size, self.seed = batch_size, seed
         self.augmentation = build_augmentation(**augmentation)

@@ -1,6 +1,6 @@
 from torch import nn
 
-from emnist.errors import choose
+from emnist.errors import UserError, choose
 from emnist.models.cnn import CNN
 from emnist.models.mlp import MLP
 from emnist.models.resnet import ResNet
@@ -12,4 +12,7 @@ def build_model(name: str, num_classes: int, **hyperparameters) -> nn.Module:
     """The architecture of that name with fresh weights. Raises UserError for values it can't be built with."""
     if name not in MODELS:
         raise choose("model.name", name, MODELS)
-    return MODELS[name](num_classes, **hyperparameters)
+    try:
+        return MODELS[name](num_classes, **hyperparameters)
+    except TypeError as error:
+        raise UserError(f"model={name}: {error}") from error

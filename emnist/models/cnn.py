@@ -2,8 +2,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from emnist.checks import listed, odd, probability, whole
 from emnist.errors import UserError
-from emnist.models.checks import odd, probability, whole
 from emnist.models.layers import conv_norm, find_activation, initialize
 
 
@@ -26,13 +26,14 @@ class CNN(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
+        filters, kernel_sizes = listed("model.filters", filters), listed("model.kernel_sizes", kernel_sizes)
         if len(filters) != len(kernel_sizes):
             raise UserError(
-                f"model.kernel_sizes={list(kernel_sizes)} and model.filters={list(filters)} differ in length; "
+                f"model.kernel_sizes={kernel_sizes} and model.filters={filters} differ in length; "
                 "give one kernel size per convolution layer"
             )
         if not 1 <= len(filters) <= 4:
-            raise UserError(f"model.filters={list(filters)}: choose 1 to 4 layers; each halves the 28 pixels")
+            raise UserError(f"model.filters={filters}: choose 1 to 4 layers; each halves the 28 pixels")
         layers: list[nn.Module] = []
         channels, size = 1, 28
         for filters_out, kernel_size in zip(filters, kernel_sizes, strict=True):
@@ -52,7 +53,7 @@ class CNN(nn.Module):
             nn.Dropout(probability("model.dropout", dropout)),
             nn.Linear(channels * size * size, num_classes),
         )
-        initialize(self, activation)
+        initialize(self, activation, batch_norm)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.features(images))

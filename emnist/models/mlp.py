@@ -2,8 +2,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from emnist.checks import probability, whole
 from emnist.errors import UserError
-from emnist.models.checks import probability, whole
 from emnist.models.layers import find_activation, initialize
 
 PIXELS = 28 * 28
@@ -45,7 +45,7 @@ class MLP(nn.Module):
                 layers.append(nn.Dropout(p))
             width = neurons
         self.layers = nn.Sequential(*layers, nn.Linear(width, num_classes))
-        initialize(self, activation)
+        initialize(self, activation, batch_norm)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)

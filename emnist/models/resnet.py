@@ -2,8 +2,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from emnist.checks import listed, odd, probability, whole
 from emnist.errors import UserError
-from emnist.models.checks import odd, probability, whole
 from emnist.models.layers import conv_norm, find_activation, initialize
 
 STEM_KERNEL_SIZE = 3  # the report gives a kernel size for the blocks only
@@ -57,10 +57,9 @@ class ResNet(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
+        blocks, filters = listed("model.blocks", blocks), listed("model.filters", filters)
         if len(blocks) != len(filters) or not blocks:
-            raise UserError(
-                f"model.blocks={list(blocks)} and model.filters={list(filters)}: give one of each per stage"
-            )
+            raise UserError(f"model.blocks={blocks} and model.filters={filters}: give one of each per stage")
         odd("model.kernel_size", kernel_size)
         channels = whole("model.filters", filters[0])
         self.stem = nn.Sequential(
@@ -80,7 +79,7 @@ class ResNet(nn.Module):
             nn.Dropout(probability("model.dropout", dropout)),
             nn.Linear(channels, num_classes),
         )
-        initialize(self, activation)
+        initialize(self, activation, batch_norm)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.stages(self.stem(images)))

@@ -1,0 +1,24 @@
+# make train   trains on generated characters; ARGS="model=mlp trainer.max_epochs=5" are passed on
+# make test    runs the tests; ARGS="-k folds" are passed on
+# make lint    checks style, format and types
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: train test lint
+
+train: .venv/installed
+	$(BIN)/python -m emnist.train data=glyphs $(ARGS)
+
+test: .venv/installed
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@

@@ -1,0 +1,151 @@
+"""An interrupted run goes on from its last finished epoch and ends as if it had never stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import train_in
+
+EVERYTHING = [  # all that a run carries from one epoch to the next
+    "augmentation=affine",
+    "scheduler=plateau",
+    "scheduler.patience=0",
+    "optimizer=rmsprop",
+    "optimizer.momentum=0.5",
+    "trainer.max_epochs=6",
+    "patience=4",
+]
+
+
+class Killed(BaseException):
+    """As sudden as kill -9, within one process."""
+
+
+def same(a: object, b: object, where: str = "") -> None:
+    """Assert that two checkpoints are equal to the bit, but for the time they took."""
+    if isinstance(a, dict):
+        assert isinstance(b, dict)
+        assert a.keys() == b.keys(), where
+        for key in a:
+            if key not in ("seconds", "train_seconds"):
+                same(a[key], b[key], f"{where}/{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for i, pair in enumerate(zip(a, b, strict=True)):
+            same(*pair, f"{where}/{i}")
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    else:
+        assert a == b, where
+
+
+def same_runs(a: Path, b: Path) -> None:
+    assert (a / "metrics.csv").read_bytes() == (b / "metrics.csv").read_bytes()
+    for name in ("best", "last"):
+        same(*(torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True) for folder in (a, b)))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(glyphs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    overrides = [*glyphs, "model=mlp", "model.neurons=32", "regularization=l2", "trainer.accelerator=cpu", *EVERYTHING]
+    return folder, overrides, train_in(folder, *overrides)
+
+
+def interrupt(monkeypatch, where: str, times: int) -> None:
+    """Let the `times`-th call of the recorder's method `where` be its last, before or after it did its work."""
+    from emnist.recorder import Recorder
+
+    method, calls = getattr(Recorder, where), []
+
+    def dying(self, *arguments):
+        calls.append(1)
+        if len(calls) == times:
+            raise Killed
+        return method(self, *arguments)
+
+    monkeypatch.setattr(Recorder, where, dying)
+
+
+@pytest.mark.parametrize(
+    ("where", "times"),
+    [
+        ("on_train_start", 1),  # before the first epoch
+        ("on_train_epoch_start", 4),  # between two epochs
+        ("on_validation_start", 3),  # in the middle of one
+        ("on_train_epoch_end", 1),  # at the end of the first, nothing written yet
+        ("on_train_epoch_end", 6),
+        ("finish", 1),  # trained, but the result not written
+    ],
+)
+def test_resumed_run_ends_as_an_uninterrupted_one(uninterrupted, tmp_path, monkeypatch, where, times):
+    folder, overrides, expected = uninterrupted
+    with monkeypatch.context() as patch:
+        interrupt(patch, where, times)
+        with pytest.raises(Killed):
+            train_in(tmp_path, *overrides)
+    assert not (tmp_path / "result.json").exists()
+    result = train_in(tmp_path, *overrides)
+    same_runs(folder, tmp_path)
+    for key in ("test_accuracy", "test_loss", "val_accuracy", "best_epoch", "epochs", "stopped"):
+        assert result[key] == expected[key]
+
+
+@pytest.mark.parametrize("checkpoint", ["best", "last"])
+def test_killed_between_and_in_the_middle_of_writing_checkpoints(uninterrupted, tmp_path, monkeypatch, checkpoint):
+    from emnist import atomic
+
+    folder, overrides, _ = uninterrupted
+    replace, calls = Path.replace, []
+
+    def dying(self, target):
+        if Path(target).name == f"{checkpoint}.ckpt":
+            calls.append(1)
+            if len(calls) == 2:
+                raise Killed
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", dying)
+        patch.setattr(atomic.Path, "unlink", lambda *_, **__: None)  # a killed process cleans nothing up
+        with pytest.raises(Killed):
+            train_in(tmp_path, *overrides)
+    assert list(tmp_path.rglob("*.tmp"))
+    train_in(tmp_path, *overrides)
+    same_runs(folder, tmp_path)
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_stopped_early_and_killed_before_the_result(glyphs, tmp_path):
+    overrides = [*glyphs, "model=mlp", "model.neurons=8", "optimizer.lr=0", "patience=1", "trainer.max_epochs=9"]
+    first = train_in(tmp_path, *overrides)
+    assert first["stopped"] == "early_stopping"
+    (tmp_path / "result.json").unlink()
+    again = train_in(tmp_path, *overrides)
+    assert (again["stopped"], again["epochs"]) == ("early_stopping", first["epochs"])
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
+def test_killed_process_and_resume_on_the_command_line(uninterrupted, tmp_path, kill):
+    folder, overrides, _ = uninterrupted
+    run, command = tmp_path / "run", [sys.executable, "-m", "emnist.train"]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([*command, *overrides, f"hydra.run.dir={run}"], stdout=log, stderr=log)
+        deadline = time.monotonic() + 60
+        while not (run / "checkpoints" / "last.ckpt").exists():
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(kill)
+        assert process.wait(30) != 0
+    assert not (run / "result.json").exists()
+    resumed = subprocess.run([*command, f"resume={run}"], capture_output=True, text=True, env={**os.environ})
+    assert resumed.returncode == 0, resumed.stderr
+    assert str(run) in resumed.stdout
+    same_runs(folder, run)

@@ -1,0 +1,167 @@
+"""The command line: what it does with right words, and what it says to wrong ones."""
+
+import json
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.conftest import write_emnist, write_idx
+
+ALONE = "alone"  # these arguments without those of the small run
+
+
+def only_line(err: str) -> str:
+    """The error, which has to be one line and no traceback."""
+    lines = [
+        line for line in err.splitlines() if not line.startswith(("data:", "mlp of", "cnn of", "resnet of", "epoch "))
+    ]
+    assert len(lines) == 1, err
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_a_run_ends_with_a_table_and_its_folder(command, small, tmp_path):
+    code, out, err = command(*small, "hydra.run.dir=here")
+    assert code == 0, err
+    result = json.loads((tmp_path / "here" / "result.json").read_text())
+    assert f"{result['test_accuracy']:.2%}" in out
+    assert out.splitlines()[-1].endswith("here")
+    assert "epoch 3/3" in err
+    assert "epoch 3/3" in (tmp_path / "here" / "train.log").read_text()
+    assert yaml.safe_load((tmp_path / "here" / ".hydra" / "config.yaml").read_text()) == result["config"]
+
+
+def test_default_folder_is_below_outputs(command, small, tmp_path):
+    code, out, _ = command(*small, "trainer.max_epochs=1")
+    assert code == 0
+    (result,) = (tmp_path / "outputs").rglob("result.json")
+    assert str(result.parent) in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["model=vit"], "model=vit: unknown; choose one of cnn, mlp, resnet"),
+        (["optimizer=lion"], "optimizer=lion: unknown; choose one of adam, rmsprop, sgd"),
+        (["experiment=best"], "experiment=best: unknown; choose one of cnn_baseline"),
+        (["model.activation=gelu"], "model.activation=gelu: unknown; choose one of relu, elu, leaky"),
+        ([ALONE, "data.split=cursive"], "data.split=cursive: unknown; choose one of balanced, bymerge"),
+        (
+            [ALONE, "data=glyphs", "data.root=.", "model.filters=[8,16]", "model.kernel_sizes=[3]"],
+            "model.kernel_sizes=[3] and model.filters=[8,",
+        ),
+        (
+            [ALONE, "data=glyphs", "data.root=.", "model=cnn", "model.kernel_sizes=[4,5,3]"],
+            "model.kernel_sizes=4: an even kernel size",
+        ),
+        (["model.dropout=1"], "model.dropout=1: choose a number from 0 to less than 1"),
+        (["model.dropout=[0.1]", "model.hidden_layers=3"], "model.dropout=[0.1]: 1 values for model.hidden_layers=3"),
+        (["data.fold=5"], "data.fold=5: choose from 0 to 4"),
+        (["data.folds=1000"], "data.folds=1000: choose from 2 to 40"),
+        (["data.batch_size=0"], "data.batch_size=0: choose a whole number from 1 on"),
+        (["optimizer.lr=fast"], "optimizer=Adam: "),
+        (["optimizer.speed=1"], "no such key"),
+        (["trainer.precision=3"], "trainer: "),
+        (["+trainer.speed=3"], "trainer: "),
+        (["trainer.max_epochs=0"], "trainer.max_epochs=0: choose a whole number from 1 on"),
+        (["patience=-1"], "patience=-1: choose a whole number from 1 on"),
+        (["seed=-1"], "seed=-1: choose a whole number from 0"),
+        ([ALONE, "data.root="], "data.root is empty"),
+        (["model"], "model"),
+    ],
+)
+def test_wrong_words_get_one_line(command, small, arguments, message):
+    code, _, err = command(*(arguments[1:] if arguments[0] == ALONE else [*small, *arguments]))
+    assert code != 0
+    assert message in only_line(err)
+
+
+@pytest.mark.parametrize(
+    ("part", "spoil", "message"),
+    [
+        ("train-images-idx3", lambda path: path.write_bytes(path.read_bytes()[:-50]), "truncated or corrupt gzip"),
+        ("train-labels-idx1", lambda path: path.write_bytes(b"no gzip"), "truncated or corrupt gzip"),
+        ("test-images-idx3", lambda path: write_idx(path, np.zeros(3, np.uint8)), "magic number"),
+        ("test-labels-idx1", lambda path: write_idx(path, np.zeros(3, np.uint8)), "3 labels"),
+        ("test-labels-idx1", lambda path: write_idx(path, np.full(94, 99, np.uint8)), "labels from 99 to 99"),
+    ],
+)
+def test_broken_data_get_one_line_that_names_the_file(command, tmp_path, part, spoil, message):
+    path = write_emnist(tmp_path) / f"emnist-balanced-{part}-ubyte.gz"
+    spoil(path)
+    code, _, err = command("model=mlp", f"data.root={tmp_path}")
+    assert code != 0
+    assert message in only_line(err)
+    assert str(path) in err
+
+
+def test_resume_of_no_run(command, tmp_path):
+    code, _, err = command(f"resume={tmp_path}")
+    assert code != 0
+    assert f"resume={tmp_path}: not the folder of a run" in only_line(err)
+
+
+def test_resume_takes_nothing_else(command, tmp_path):
+    code, _, err = command(f"resume={tmp_path}", "seed=1")
+    assert code != 0
+    assert "stands alone" in only_line(err)
+
+
+def test_no_space_for_a_checkpoint(command, small, tmp_path):
+    """A limit on the size of a file fails as a full disk does, with another errno."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        code, _, err = command(*small, "model.neurons=64", "hydra.run.dir=full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code != 0
+    assert ".ckpt: can't be written (File too large)" in only_line(err)
+    assert not list((tmp_path / "full" / "checkpoints").iterdir())
+
+
+def test_unexpected_errors_keep_their_traceback_in_the_log(command, small, tmp_path, monkeypatch):
+    from emnist import figures
+
+    monkeypatch.setattr(figures, "curves", lambda *_: 1 / 0)
+    code, _, err = command(*small, "hydra.run.dir=here")
+    assert code != 0
+    assert "ZeroDivisionError: division by zero" in only_line(err)
+    assert "Traceback" in (tmp_path / "here" / "train.log").read_text()
+
+
+def test_multirun_goes_on_after_a_failure_and_says_it_when_it_happens(command, small, tmp_path):
+    code, _, err = command(
+        "-m", *small, "trainer.max_epochs=1", "model.activation=relu,gelu,elu", "hydra.sweep.dir=sweep"
+    )
+    assert code != 0
+    assert "Traceback" not in err
+    assert [(tmp_path / "sweep" / job / "result.json").exists() for job in "012"] == [True, False, True]
+    failure = err.index("error: model.activation=gelu")
+    assert err.index("epoch 1/1") < failure < err.rindex("epoch 1/1")
+
+
+def test_three_runs_of_a_multirun(command, small, tmp_path):
+    code, _, err = command(
+        "-m", *small, "trainer.max_epochs=1", "model.activation=relu,elu,leaky", "hydra.sweep.dir=sweep"
+    )
+    assert code == 0, err
+    used = [json.loads((tmp_path / "sweep" / job / "result.json").read_text())["config"] for job in "012"]
+    assert [config["model"]["activation"] for config in used] == ["relu", "elu", "leaky"]
+
+
+@pytest.mark.parametrize("arguments", [["--cfg", "job"], ["--help"]])
+def test_answers_without_torch(arguments):
+    script = (
+        "import sys, runpy; sys.argv[0] = 'emnist.train'\n"
+        "try: runpy.run_module('emnist.train', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "assert not {'torch', 'lightning', 'matplotlib'} & set(sys.modules), 'imported'"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "max_epochs: 20" in done.stdout
