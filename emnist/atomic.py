@@ -20,7 +20,9 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise UserError(f"{path}: can't be written ({error.strerror or error})") from error
+        raise UserError(
+            f"{path}: can't be written ({error.strerror or error}); make room there or choose another folder"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,0 +1,72 @@
+"""What a run costs beside its training: start-up, a further job of a multirun, memory.
+
+    python benchmarks/overhead.py
+
+Start-up is the fastest of three. The overhead of a job is the time from the end of the job before to its
+own end, less its epochs. Memory is the peak of a process that trains on a set of EMNIST Balanced's full
+size (112,800 + 18,800 generated images).
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TRAIN = [sys.executable, "-m", "emnist.train"]
+
+
+def start_up(argument: list[str]) -> float:
+    def once() -> float:
+        start = time.perf_counter()
+        subprocess.run([*TRAIN, *argument], check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    return min(once() for _ in range(3))
+
+
+def further_jobs(folder: Path) -> list[float]:
+    """Seconds beside training of the second, third and fourth job of a multirun of the MLP."""
+    arguments = ["-m", "data=glyphs", f"data.root={folder}", "model=mlp", "trainer.max_epochs=3", "seed=0,1,2,3"]
+    subprocess.run([*TRAIN, *arguments, f"hydra.sweep.dir={folder}/jobs"], check=True, capture_output=True)
+    results = [folder / "jobs" / str(job) / "result.json" for job in range(4)]
+    ends = [result.stat().st_mtime for result in results]
+    training = [json.loads(result.read_text())["duration_s"] for result in results]
+    return [ends[job] - ends[job - 1] - training[job] for job in range(1, 4)]
+
+
+def peak_memory(model: str, folder: Path) -> float:
+    """GB of a process that trains one epoch of the model on the full-size set."""
+    size = ["data.train_per_class=2400", "data.test_per_class=400"]
+    arguments = ["data=glyphs", f"data.root={folder}", *size, f"model={model}", "trainer.max_epochs=1"]
+    limit = "+trainer.limit_train_batches=50"
+    for _ in range(2):  # the first draws the images
+        done = subprocess.run(
+            [sys.executable, __file__, "--child", *arguments, limit, f"hydra.run.dir={folder}/{model}{_}"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    return float(done.stdout.splitlines()[-1])
+
+
+def child() -> None:
+    subprocess.run([*TRAIN, *sys.argv[2:]], check=True, capture_output=True)
+    print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for argument in (["--help"], ["--cfg", "job"]):
+            print(f"python -m emnist.train {' '.join(argument)}: {start_up(argument):.2f} s")
+        seconds = " ".join(f"{value:.2f}" for value in further_jobs(folder))
+        print(f"a further job of a multirun, beside its epochs: {seconds} s")
+        for model in ("mlp", "cnn"):
+            print(f"peak memory, {model}, 112,800 + 18,800 images: {peak_memory(model, folder):.2f} GB")
+
+
+if __name__ == "__main__":
+    child() if "--child" in sys.argv[:2] else main()

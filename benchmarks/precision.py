@@ -1,0 +1,54 @@
+"""Does bf16 cost accuracy? The report's best CNN in 32-bit and in bf16, over the same folds.
+
+    python benchmarks/precision.py [--folds 3] [--epochs 10] [--out outputs/precision]
+
+Compares validation accuracies, fold by fold; the runs stay in the folder, and started again it goes on.
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from rich.console import Console
+from rich.table import Table
+
+from emnist.console import log_to
+from emnist.fit import fit
+from emnist.train import CONF
+
+PRECISIONS = ("32-true", "bf16-mixed")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--out", type=Path, default=Path("outputs/precision"))
+    arguments = parser.parse_args()
+
+    accuracies: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
+    for fold in range(arguments.folds):
+        for precision in PRECISIONS:
+            folder = arguments.out / f"{arguments.epochs}_epochs_fold_{fold}_{precision}"
+            folder.mkdir(parents=True, exist_ok=True)
+            log_to(folder)
+            epochs, number = f"trainer.max_epochs={arguments.epochs}", f"data.fold={fold}"
+            with initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
+                config = compose("train", ["experiment=cnn_best", f"trainer.precision={precision}", epochs, number])
+            accuracies[precision].append(100 * fit(config, folder)["val_accuracy"])
+
+    differences = [bf16 - full for full, bf16 in zip(*accuracies.values(), strict=True)]
+    table = Table(title=f"experiment=cnn_best, {arguments.epochs} epochs: validation accuracy %")
+    table.add_column("fold")
+    for column in (*PRECISIONS, "difference"):
+        table.add_column(column, justify="right")
+    for fold, row in enumerate(zip(*accuracies.values(), differences, strict=True)):
+        table.add_row(str(fold), *(f"{value:.2f}" for value in row[:2]), f"{row[2]:+.2f}")
+    means = [statistics.mean(values) for values in accuracies.values()]
+    table.add_row("mean", *(f"{mean:.2f}" for mean in means), f"{statistics.mean(differences):+.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
