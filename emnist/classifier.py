@@ -69,7 +69,9 @@ class Classifier(L.LightningModule):
         return loss
 
     def stop_if_diverged(self) -> None:
-        if not self.loss_sum.isfinite():
+        # Over all ranks: one that stopped alone would leave the others waiting for its gradients.
+        loss = self.trainer.strategy.reduce(self.loss_sum.clone(), reduce_op="sum")
+        if not loss.isfinite():
             raise Diverged
 
     def on_validation_epoch_start(self) -> None:

@@ -1,6 +1,7 @@
 """Where a run's words go: messages to the terminal's stderr and to train.log in its folder."""
 
 import logging
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -28,8 +29,9 @@ def log_to(folder: Path) -> None:
         root.removeHandler(handler)
         handler.close()
     root.handlers = [StderrHandler(), file]
-    root.setLevel(logging.INFO)
-    logging.getLogger("emnist").setLevel(logging.DEBUG)
+    first = int(os.environ.get("LOCAL_RANK", 0)) == 0  # the first process of a distributed run speaks for all
+    root.setLevel(logging.INFO if first else logging.ERROR)
+    logging.getLogger("emnist").setLevel(logging.DEBUG if first else logging.ERROR)
 
 
 def quiet_lightning() -> None:
@@ -45,20 +47,17 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{result['config']['model']['name']} on {result['data']['description']}", title_justify="left")
-    for column in ("test accuracy", "test loss", "validation accuracy", "best epoch", "stopped", "seconds"):
-        table.add_column(column, justify="right")
-
     def shown(value: float | None, form: str) -> str:
         return "–" if value is None else format(value, form)
 
-    table.add_row(
-        shown(result["test_accuracy"], ".2%"),
-        shown(result["test_loss"], ".4f"),
-        shown(result["val_accuracy"], ".2%"),
-        f"{shown(result['best_epoch'], 'd')} of {result['epochs']}",
-        result["stopped"],
-        f"{result['duration_s']:.0f}",
-    )
+    table = Table(show_header=False)
+    table.add_column(justify="right")
+    table.add_column(style="bold", no_wrap=True)
+    table.add_row("test accuracy", shown(result["test_accuracy"], ".2%"))
+    table.add_row("test loss", shown(result["test_loss"], ".4f"))
+    table.add_row("validation accuracy", shown(result["val_accuracy"], ".2%"))
+    table.add_row("best epoch", f"{shown(result['best_epoch'], 'd')} of {result['epochs']} ({result['stopped']})")
+    table.add_row("time", f"{result['duration_s']:.0f} s")
+    print(f"{result['config']['model']['name']} on {result['data']['description']}")
     Console().print(table)
     print(folder)

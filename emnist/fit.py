@@ -8,6 +8,7 @@ from typing import Any, cast
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
@@ -20,7 +21,7 @@ from emnist.classifier import Classifier, Diverged
 from emnist.console import print_result, quiet_lightning
 from emnist.data.module import DataModule
 from emnist.errors import UserError
-from emnist.hardware import choose_precision, describe_device
+from emnist.hardware import choose_precision, describe_device, hide_absent_gpu
 from emnist.metrics import FIGURES, EpochMetrics
 from emnist.models import build_model
 from emnist.recorder import AtomicCheckpointIO, Recorder
@@ -43,10 +44,12 @@ def fit(cfg: DictConfig, path: Path) -> dict[str, Any]:
         print_result(result, path)
         return result
     config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
-    folder.clean()
-    folder.write_text(".hydra/config.yaml", OmegaConf.to_yaml(config))  # resolved: a resume needs no environment
+    if rank_zero_only.rank == 0:
+        folder.clean()
+        folder.write_text(".hydra/config.yaml", OmegaConf.to_yaml(config))  # resolved: a resume needs no environment
 
     quiet_lightning()
+    hide_absent_gpu()
     L.seed_everything(whole("seed", config["seed"], least=0, most=2**32 - 1), verbose=False)
     data = DataModule(**config["data"], augmentation=config["augmentation"], seed=config["seed"])
     log.info("data: %s; training on %s", data.dataset.describe(), data.describe_fold())

@@ -1,9 +1,20 @@
 """What the machine can do, and what it is called."""
 
+import os
 import platform
 from pathlib import Path
 
 import torch
+
+
+def hide_absent_gpu() -> None:
+    """Spare torch's optimizers the search for a driver that isn't there.
+
+    They ask at every step whether there is a GPU; a build for CUDA then looks for the driver's library on
+    the disk, which takes 0.1 ms, a tenth of an MLP's epoch. An empty CUDA_VISIBLE_DEVICES answers at once.
+    """
+    if not torch.cuda.is_available():
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def choose_precision(precision: str, accelerator: str) -> str:
