@@ -28,13 +28,13 @@ def start_up(argument: list[str]) -> float:
 
 
 def further_jobs(folder: Path) -> list[float]:
-    """Seconds beside training of the second, third and fourth job of a multirun of the MLP."""
-    arguments = ["-m", "data=glyphs", f"data.root={folder}", "model=mlp", "trainer.max_epochs=3", "seed=0,1,2,3"]
+    """Seconds beside training of the second to fifth job of a multirun of the MLP."""
+    arguments = ["-m", "data=glyphs", f"data.root={folder}", "model=mlp", "trainer.max_epochs=3", "seed=0,1,2,3,4"]
     subprocess.run([*TRAIN, *arguments, f"hydra.sweep.dir={folder}/jobs"], check=True, capture_output=True)
-    results = [folder / "jobs" / str(job) / "result.json" for job in range(4)]
+    results = [folder / "jobs" / str(job) / "result.json" for job in range(5)]
     ends = [result.stat().st_mtime for result in results]
     training = [json.loads(result.read_text())["duration_s"] for result in results]
-    return [ends[job] - ends[job - 1] - training[job] for job in range(1, 4)]
+    return [ends[job] - ends[job - 1] - training[job] for job in range(1, 5)]
 
 
 def peak_memory(model: str, folder: Path) -> float:

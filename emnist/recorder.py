@@ -70,6 +70,7 @@ class Recorder(Checkpoint):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self.rows:
             log.info("resumed after epoch %d", len(self.rows))
+        self.clock = time.perf_counter()
         if self.stopped:  # resumed after early stopping, which Lightning doesn't remember
             trainer.should_stop = True
 
@@ -91,7 +92,8 @@ class Recorder(Checkpoint):
             self.best_epoch = epoch
         if trainer.should_stop:
             self.stopped = "early_stopping"
-        seconds = time.perf_counter() - self.epoch_start
+        now = time.perf_counter()
+        seconds, self.clock = now - self.clock, now  # with the checkpoints of the epoch before
         self.seconds += seconds
         self.train_seconds += self.train_end - self.epoch_start
 
