@@ -2,7 +2,7 @@
 
     python benchmarks/precision.py [--folds 3] [--epochs 10] [--out outputs/precision]
 
-Compares validation accuracies, fold by fold; the runs stay in the folder, and started again it goes on.
+Compares validation accuracies, fold by fold. The runs stay in the folder, which has to be new.
 """
 
 import argparse
@@ -30,16 +30,18 @@ def main() -> None:
     accuracies: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
     for fold in range(arguments.folds):
         for precision in PRECISIONS:
-            folder = arguments.out / f"{arguments.epochs}_epochs_fold_{fold}_{precision}"
+            folder = arguments.out / f"fold_{fold}_{precision}"
             folder.mkdir(parents=True, exist_ok=True)
             log_to(folder)
             epochs, number = f"trainer.max_epochs={arguments.epochs}", f"data.fold={fold}"
             with initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
                 config = compose("train", ["experiment=cnn_best", f"trainer.precision={precision}", epochs, number])
-            accuracies[precision].append(100 * fit(config, folder)["val_accuracy"])
+            result = fit(config, folder)
+            accuracies[precision].append(100 * result["val_accuracy"])
 
+            data = result["data"]["description"]
     differences = [bf16 - full for full, bf16 in zip(*accuracies.values(), strict=True)]
-    table = Table(title=f"experiment=cnn_best, {arguments.epochs} epochs: validation accuracy %")
+    table = Table(title=f"experiment=cnn_best, {arguments.epochs} epochs, {data}: validation accuracy %")
     table.add_column("fold")
     for column in (*PRECISIONS, "difference"):
         table.add_column(column, justify="right")

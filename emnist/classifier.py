@@ -1,3 +1,5 @@
+import math
+
 import lightning as L
 import torch
 import torch.nn.functional as F
@@ -75,7 +77,10 @@ class Classifier(L.LightningModule):
             raise Diverged
 
     def on_validation_epoch_start(self) -> None:
-        self.stop_if_diverged()  # the validation loop runs after the last step of an epoch
+        # After the last step of an epoch, which may have ruined the weights without showing in its own loss.
+        self.stop_if_diverged()
+        if not all(tensor.isfinite().all() for tensor in self.network.state_dict().values()):
+            raise Diverged
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         images, labels = batch
@@ -83,7 +88,9 @@ class Classifier(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         for name in self.evaluated:
-            self._log_figures(name)
+            loss = self._log_figures(name)["loss"]
+            if name == "val" and not math.isfinite(loss):
+                raise Diverged
 
     def on_train_epoch_end(self) -> None:
         figures = self._log_figures("train")
@@ -97,6 +104,8 @@ class Classifier(L.LightningModule):
     def _log_figures(self, name: str) -> dict[str, float]:
         logits, labels = map(torch.cat, zip(*self.outputs[name], strict=True))
         self.outputs[name].clear()
+        if name == "train":
+            self.images_in_epoch = len(labels) * self.trainer.world_size
         figures = self.metrics(logits, labels)
         self.log_dict({f"{name}_{figure}": value for figure, value in figures.items()})
         return figures

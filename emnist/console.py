@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ class StderrHandler(logging.StreamHandler):
         return sys.stderr
 
 
+def first_process() -> bool:
+    """Whether this process speaks and writes for all of a distributed run."""
+    return int(os.environ.get("LOCAL_RANK", 0)) == 0
+
+
 def log_to(folder: Path) -> None:
     """Send this process's log to stderr and, with the time, to `folder/train.log`, and nowhere else."""
     file = logging.FileHandler(folder / "train.log")
@@ -29,7 +35,9 @@ def log_to(folder: Path) -> None:
         root.removeHandler(handler)
         handler.close()
     root.handlers = [StderrHandler(), file]
-    first = int(os.environ.get("LOCAL_RANK", 0)) == 0  # the first process of a distributed run speaks for all
+    first = first_process()
+    logging.raiseExceptions = False  # a full disk is told once, by what needs the space, and not for every line
+    threading.excepthook = lambda thrown: logging.getLogger("emnist").debug("in a thread", exc_info=thrown.exc_value)
     root.setLevel(logging.INFO if first else logging.ERROR)
     logging.getLogger("emnist").setLevel(logging.DEBUG if first else logging.ERROR)
 

@@ -1,5 +1,7 @@
 import json
 import logging
+import math
+import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -7,18 +9,19 @@ from typing import Any, cast
 
 import lightning as L
 import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
-from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from torch import Tensor
 
 from emnist import figures
-from emnist.checks import whole
+from emnist.checks import directory, whole
 from emnist.classifier import Classifier, Diverged
-from emnist.console import print_result, quiet_lightning
+from emnist.console import first_process, print_result, quiet_lightning
 from emnist.data.module import DataModule
 from emnist.errors import UserError
 from emnist.hardware import choose_precision, describe_device, hide_absent_gpu
@@ -32,21 +35,42 @@ log = logging.getLogger(__name__)
 LIBRARIES = ("emnist", "torch", "lightning", "torchmetrics", "hydra-core", "numpy")
 
 
-def fit(cfg: DictConfig, path: Path) -> dict[str, Any]:
+# What the run folder and the figures rely on, and so is not open to choice.
+FIXED: dict[str, Any] = {
+    "logger": False,  # the recorder writes metrics.csv and TensorBoard
+    "enable_checkpointing": True,  # through the recorder
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+    "check_val_every_n_epoch": 1,
+    "val_check_interval": 1.0,
+    "limit_val_batches": 1.0,
+    "min_epochs": None,
+    "max_steps": -1,
+    "max_time": None,
+    "fast_dev_run": False,
+}
+
+
+def fit(cfg: DictConfig, path: Path, resume: bool = False) -> dict[str, Any]:
     """Train as `cfg` says, test with the best epoch, and leave everything about the run in the folder `path`.
 
-    Goes on after the last finished epoch if the folder has one; returns the result at once if the run was
-    finished. Returns what result.json holds. Raises UserError for what the configuration can't be.
+    With `resume` it goes on after the last finished epoch of the run in the folder; a finished run's result
+    is returned at once. Without, the folder may not hold a run. Returns what result.json holds. Raises
+    UserError for what the configuration can't be.
     """
     folder = RunFolder(path)
+    if not resume and (folder.result.exists() or folder.last.exists()):
+        raise UserError(f"{path} holds a run already: go on with it by resume={path}, or choose another folder")
     if (result := folder.read_result()) is not None:
         log.info("finished already")
         print_result(result, path)
         return result
     config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
-    if rank_zero_only.rank == 0:
+    whole("trainer.max_epochs", config["trainer"]["max_epochs"])
+    config["data"]["root"] = os.path.abspath(directory("data.root", config["data"]["root"]))
+    if first_process():
         folder.clean()
-        folder.write_text(".hydra/config.yaml", OmegaConf.to_yaml(config))  # resolved: a resume needs no environment
+        folder.write_text("config.yaml", OmegaConf.to_yaml(config))
 
     quiet_lightning()
     hide_absent_gpu()
@@ -89,7 +113,7 @@ def fit(cfg: DictConfig, path: Path) -> dict[str, Any]:
         "stopped": stopped,
         "parameters": parameters,
         "duration_s": round(recorder.seconds, 3),
-        "images_per_s": recorder.images_per_s(len(data.train_indices)),
+        "images_per_s": recorder.images_per_s,
         "data": {
             "split": data.dataset.split,
             "description": data.dataset.describe(),
@@ -107,33 +131,33 @@ def fit(cfg: DictConfig, path: Path) -> dict[str, Any]:
     for name, png in pngs.items():
         folder.write_bytes(f"figures/{name}.png", png)
     recorder.finish(pngs, result)
-    folder.write_text("result.json", json.dumps(result, indent=2) + "\n")  # last: a result that exists is complete
+    # Last, since a result that exists says that the run is complete.
+    folder.write_text("result.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     print_result(result, path)
     return result
 
 
 def build_trainer(config: dict[str, Any], recorder: Recorder, early_stopping: bool) -> L.Trainer:
     arguments = dict(config["trainer"])
-    whole("trainer.max_epochs", arguments["max_epochs"])
+    if fixed := sorted(arguments.keys() & {*FIXED, "callbacks", "plugins", "enable_progress_bar"}):
+        raise UserError(f"trainer.{fixed[0]}: set by this project, not open to choice")
     arguments["precision"] = choose_precision(arguments["precision"], arguments["accelerator"])
     callbacks: list[Callback] = [recorder]
     if early_stopping and (patience := config["patience"]) is not None:
         callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=whole("patience", patience)))
-    if Console().is_terminal:
+    terminal = Console().is_terminal
+    if terminal:
         callbacks.append(RichProgressBar(refresh_rate=10))
+    plugins: list[Any] = [AtomicCheckpointIO()]
     try:
-        return L.Trainer(
-            **arguments,
-            callbacks=callbacks,
-            plugins=[AtomicCheckpointIO()],
-            logger=False,  # the recorder writes metrics.csv and TensorBoard
-            enable_checkpointing=True,
-            enable_progress_bar=Console().is_terminal,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
-    except (MisconfigurationException, TypeError, ValueError) as error:
+        trainer = L.Trainer(**arguments, **FIXED, callbacks=callbacks, plugins=plugins, enable_progress_bar=terminal)
+    except Exception as error:  # Lightning has a dozen ways to refuse a value
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+    if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+        raise UserError(f"trainer.strategy={arguments['strategy']}: spawned processes keep what they learn; choose ddp")
+    if trainer.world_size > 1 and HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise UserError(f"trainer.devices={arguments['devices']}: one device a job in a multirun")
+    return trainer
 
 
 def predict_test_set(folder: RunFolder, data: DataModule, device: torch.device) -> Tensor:
@@ -155,7 +179,9 @@ def test_figures(logits: Tensor | None, labels: Tensor) -> dict[str, float | Non
     """test_loss, test_accuracy and the rest; all None where the run diverged before an epoch was over."""
     if logits is None:
         return dict.fromkeys(f"test_{name}" for name in FIGURES)
-    return {f"test_{name}": value for name, value in EpochMetrics(logits.shape[1])(logits, labels).items()}
+    # One process has come this far, so there are no others to synchronise with.
+    figures = EpochMetrics(logits.shape[1], synchronize=False)(logits, labels)
+    return {f"test_{name}": value if math.isfinite(value) else None for name, value in figures.items()}
 
 
 def draw_figures(recorder: Recorder, data: DataModule, logits: Tensor | None) -> dict[str, bytes]:

@@ -8,10 +8,11 @@ import torch
 
 
 def hide_absent_gpu() -> None:
-    """Spare torch's optimizers the search for a driver that isn't there.
+    """Spare the optimizers the search for a driver that isn't there.
 
-    They ask at every step whether there is a GPU; a build for CUDA then looks for the driver's library on
-    the disk, which takes 0.1 ms, a tenth of an MLP's epoch. An empty CUDA_VISIBLE_DEVICES answers at once.
+    torch's optimizers ask at every step whether there is a GPU. Lightning has torch answer through the
+    driver's own library, which a build for CUDA then looks for on the disk each time: 10% of an epoch of
+    the MLP. An empty CUDA_VISIBLE_DEVICES answers at once.
     """
     if not torch.cuda.is_available():
         os.environ["CUDA_VISIBLE_DEVICES"] = ""

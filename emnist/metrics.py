@@ -1,3 +1,5 @@
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
@@ -13,24 +15,25 @@ class EpochMetrics(nn.Module):
     logits (21 MB for 112,800 images) and computing at the end costs 30 ms an epoch.
     """
 
-    def __init__(self, num_classes: int):
+    def __init__(self, num_classes: int, synchronize: bool = True):
         super().__init__()
+        sync: dict[str, Any] = {"sync_on_compute": synchronize}
         self.metrics = MetricCollection(
             {
-                "accuracy": MulticlassAccuracy(num_classes, average="micro"),
-                "top3_accuracy": MulticlassAccuracy(num_classes, average="micro", top_k=3),
-                "macro_f1": MulticlassF1Score(num_classes, average="macro"),
-                "ece": MulticlassCalibrationError(num_classes, n_bins=15, norm="l1"),
+                "accuracy": MulticlassAccuracy(num_classes, average="micro", **sync),
+                "top3_accuracy": MulticlassAccuracy(num_classes, average="micro", top_k=3, **sync),
+                "macro_f1": MulticlassF1Score(num_classes, average="macro", **sync),
+                "ece": MulticlassCalibrationError(num_classes, n_bins=15, norm="l1", **sync),
             },
             compute_groups=False,
         )
-        self.loss = MeanMetric()
+        self.loss = MeanMetric(**sync)
 
     def forward(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
         """float [N, classes], int64 [N] → loss (cross-entropy), accuracy, top3_accuracy, macro_f1 and ece.
 
         ece is the expected calibration error of Guo et al., 2017, over 15 bins. In a distributed run the
-        figures are those of all ranks together.
+        figures are those of all ranks together, unless `synchronize` is false.
         """
         self.metrics.update(logits.softmax(1), labels)
         self.loss.update(F.cross_entropy(logits, labels), weight=len(labels))

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from emnist.errors import UserError
 
@@ -19,7 +19,15 @@ def build_scheduler(optimizer: Optimizer, name: str | None, **arguments) -> LRSc
     """The class `name` of torch.optim.lr_scheduler with these arguments, None for none, or UserError."""
     if name is None:
         return None
-    return _build("scheduler", torch.optim.lr_scheduler, name, LRScheduler, optimizer, arguments)
+    parts = "scheduler", torch.optim.lr_scheduler, name, LRScheduler
+    # A trial on another optimizer, since some wrong values show only after an epoch.
+    trial = _build(*parts, torch.optim.SGD([torch.zeros(1)], lr=1.0), arguments)
+    try:
+        trial.optimizer.step()
+        trial.step(*[0.0] if isinstance(trial, ReduceLROnPlateau) else [])
+    except Exception as error:
+        raise UserError(f"scheduler={name}: {error}") from error
+    return _build(*parts, optimizer, arguments)
 
 
 def _build(group: str, module, name: str, kind: type, subject: Any, arguments: dict) -> Any:
@@ -29,5 +37,5 @@ def _build(group: str, module, name: str, kind: type, subject: Any, arguments: d
     build: Any = found
     try:
         return build(subject, **arguments)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # torch has a dozen ways to refuse a value
         raise UserError(f"{group}={name}: {error}") from error

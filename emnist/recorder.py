@@ -2,9 +2,10 @@ import io
 import logging
 import struct
 import time
-from functools import cached_property
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -14,6 +15,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
 from emnist.atomic import write_atomically
+from emnist.classifier import Classifier, Diverged
+from emnist.errors import UserError
 from emnist.run_folder import RunFolder, read_checkpoint
 
 log = logging.getLogger(__name__)
@@ -40,7 +43,7 @@ class Recorder(Checkpoint):
     Checkpoint it is called last, when every other figure and state of the epoch is settled.
     """
 
-    REMEMBERED = ("rows", "best_epoch", "seconds", "train_seconds", "stopped")
+    REMEMBERED = ("rows", "best_epoch", "seconds", "train_seconds", "images", "stopped")
 
     def __init__(self, folder: RunFolder):
         self.folder = folder
@@ -48,17 +51,31 @@ class Recorder(Checkpoint):
         self.best_epoch: int | None = None  # epochs count from 1
         self.seconds = 0.0  # training and evaluation, over all sittings
         self.train_seconds = 0.0  # training alone
+        self.images = 0  # trained on
         self.stopped: str | None = None
+        self.resumed_after = 0  # epochs
+        self.writer: SummaryWriter | None = None
 
     @property
     def best(self) -> dict[str, float]:
         """The row of the best epoch; empty before the first."""
         return {} if self.best_epoch is None else self.rows[self.best_epoch - 1]
 
-    @cached_property
-    def writer(self) -> SummaryWriter:
-        """TensorBoard's, which drops what it has of an epoch that didn't get as far as its checkpoint."""
-        return SummaryWriter(str(self.folder.path), purge_step=len(self.rows) + 1)
+    @contextmanager
+    def writing_events(self) -> Iterator[SummaryWriter]:
+        """TensorBoard's writer, flushed at the end.
+
+        It drops what an earlier sitting wrote of epochs that didn't get as far as their checkpoint. Raises
+        UserError where the folder can't take more.
+        """
+        try:
+            if self.writer is None:
+                self.writer = SummaryWriter(str(self.folder.path), purge_step=self.resumed_after + 1)
+            yield self.writer
+            self.writer.flush()
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(f"{self.folder.path}: can't be written ({reason}); make room there") from error
 
     def state_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.REMEMBERED}
@@ -66,6 +83,7 @@ class Recorder(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         for name in self.REMEMBERED:
             setattr(self, name, state_dict[name])
+        self.resumed_after = len(self.rows)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self.rows:
@@ -86,7 +104,6 @@ class Recorder(Checkpoint):
         epoch = trainer.current_epoch + 1
         row = {"epoch": epoch, "lr": self.lr, **figures}
         improved = "val_accuracy" not in row or row["val_accuracy"] > self.best.get("val_accuracy", -1)
-        writer = self.writer if trainer.is_global_zero else None  # made before the epoch counts as finished
         self.rows.append(row)
         if improved:
             self.best_epoch = epoch
@@ -96,42 +113,48 @@ class Recorder(Checkpoint):
         seconds, self.clock = now - self.clock, now  # with the checkpoints of the epoch before
         self.seconds += seconds
         self.train_seconds += self.train_end - self.epoch_start
+        self.images += cast(Classifier, pl_module).images_in_epoch
 
-        if writer is not None:
-            self.folder.write_csv("metrics.csv", self.rows)
-            for name, value in figures.items():
-                part, figure = name.split("_", 1)  # val_accuracy → accuracy/val: train, val and test side by side
-                writer.add_scalar(f"{figure}/{part}", value, epoch)
-            writer.add_scalar("lr", self.lr, epoch)
-            writer.add_scalar("seconds", seconds, epoch)
-            writer.flush()
         parts = [
             f"{part} loss {row[f'{part}_loss']:.4f} accuracy {row[f'{part}_accuracy']:.2%}"
             for part in ("train", "val")
             if f"{part}_loss" in row
         ]
         log.info("epoch %d/%s  %s  %.1f s", epoch, trainer.max_epochs, "  ".join(parts), seconds)
+        if trainer.is_global_zero:
+            with self.writing_events() as writer:
+                for name, value in figures.items():
+                    part, figure = name.split("_", 1)  # val_accuracy → accuracy/val: train, val and test side by side
+                    writer.add_scalar(f"{figure}/{part}", value, epoch)
+                writer.add_scalar("lr", self.lr, epoch)
+                writer.add_scalar("seconds", seconds, epoch)
         if improved:
             trainer.save_checkpoint(self.folder.best, weights_only=True)
+        if trainer.is_global_zero:
+            self.folder.write_csv("metrics.csv", self.rows)
         trainer.save_checkpoint(self.folder.last)
 
-    def images_per_s(self, images: int) -> float | None:
-        """Training images a second over all epochs, evaluation left out; `images` are those of an epoch."""
-        return round(images * len(self.rows) / self.train_seconds, 1) if self.rows else None
+    @property
+    def images_per_s(self) -> float | None:
+        """Training images a second over all epochs, evaluation left out."""
+        return round(self.images / self.train_seconds, 1) if self.rows else None
 
     def finish(self, figures: dict[str, bytes], result: dict[str, Any]) -> None:
         """Give TensorBoard the figures (PNG files) and the hyperparameters with the final metrics."""
-        for name, png in figures.items():
-            image = Summary.Image(encoded_image_string=png, colorspace=3)
-            image.width, image.height = struct.unpack(">II", png[16:24])
-            summary = Summary(value=[Summary.Value(tag=f"figures/{name}", image=image)])
-            self.writer._get_file_writer().add_summary(summary, self.best_epoch)
         final = ("test_accuracy", "test_loss", "val_accuracy")
         metrics = {f"final/{name}": result[name] for name in final if result[name] is not None}
-        self.writer.add_hparams(flatten(result["config"]), metrics, run_name=".", global_step=self.best_epoch)
-        self.writer.close()
+        with self.writing_events() as writer:
+            for name, png in figures.items():
+                image = Summary.Image(encoded_image_string=png, colorspace=3)
+                image.width, image.height = struct.unpack(">II", png[16:24])
+                summary = Summary(value=[Summary.Value(tag=f"figures/{name}", image=image)])
+                writer._get_file_writer().add_summary(summary, self.best_epoch)
+            writer.add_hparams(flatten(result["config"]), metrics, run_name=".", global_step=self.best_epoch)
+            writer.close()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, Diverged):
+            self.seconds += time.perf_counter() - self.clock
         if isinstance(exception, KeyboardInterrupt):
             log.warning("interrupted; go on with: python -m emnist.train resume=%s", self.folder.path)
 

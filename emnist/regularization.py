@@ -3,7 +3,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from emnist.errors import UserError, choose
+from emnist.checks import number
+from emnist.errors import choose
 
 PENALTIES: dict[str, Callable[[Tensor], Tensor]] = {
     "l1": lambda weight: weight.abs().sum(),
@@ -20,9 +21,7 @@ class Penalty:
     def __init__(self, name: str, strength: float, network: nn.Module):
         if name not in PENALTIES:
             raise choose("regularization.name", name, ["none", *PENALTIES])
-        if not strength >= 0:
-            raise UserError(f"regularization.strength={strength}: choose 0 or more")
-        self.penalty, self.strength = PENALTIES[name], strength
+        self.penalty, self.strength = PENALTIES[name], number("regularization.strength", strength)
         self.weights = [m.weight for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
 
     def __call__(self) -> Tensor:

@@ -3,20 +3,20 @@
 import csv
 import io
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from emnist.atomic import remove_temporaries, write_atomically
-from emnist.data.batches import normalize
+from emnist.data.batches import EVALUATION_BATCH, normalize
 from emnist.errors import UserError
 from emnist.models import build_model
 
-BATCH_SIZE = 512  # images; larger ones are no faster on two cores and need more memory
+PARTS = {"data", "model", "optimizer", "scheduler", "regularization", "augmentation", "trainer", "seed", "patience"}
 
 
 class RunFolder:
@@ -24,10 +24,6 @@ class RunFolder:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-
-    @property
-    def config(self) -> Path:
-        return self.path / ".hydra" / "config.yaml"
 
     @property
     def best(self) -> Path:
@@ -43,7 +39,27 @@ class RunFolder:
 
     def read_result(self) -> dict | None:
         """What a finished run found out; None while it isn't finished."""
-        return json.loads(self.result.read_text()) if self.result.exists() else None
+        if not self.result.exists():
+            return None
+        try:
+            return json.loads(self.result.read_text())
+        except ValueError as error:
+            raise UserError(f"{self.result}: damaged ({error}); delete it to finish the run again") from error
+
+    def read_config(self) -> DictConfig:
+        """The configuration the run began with; raises UserError where there is no run."""
+        # Hydra's own copy serves a run that was killed before it came to write its resolved one.
+        candidates = (self.path / "config.yaml", self.path / ".hydra" / "config.yaml")
+        path = next((path for path in candidates if path.is_file()), None)
+        if path is None:
+            raise UserError(f"resume={self.path}: not the folder of a run ({candidates[0]} is missing)")
+        try:
+            config = OmegaConf.load(path)
+        except Exception as error:
+            raise UserError(f"{path}: damaged ({' '.join(str(error).split())})") from error
+        if not isinstance(config, DictConfig) or not config.keys() >= PARTS:
+            raise UserError(f"resume={self.path}: not the folder of a run ({path} is no configuration of one)")
+        return config
 
     def write_text(self, name: str, text: str) -> None:
         self.write_bytes(name, text.encode())
@@ -85,7 +101,7 @@ class TrainedClassifier:
         if images.dtype != torch.uint8 or images.shape[1:] != (28, 28):
             raise ValueError(f"images are {images.dtype} {list(images.shape)}; give uint8 [N, 28, 28]")
         device = next(self.network.parameters()).device
-        batches = images.split(BATCH_SIZE)
+        batches = images.split(EVALUATION_BATCH)
         return torch.cat([self.network(normalize(batch.to(device), self.mean, self.std)).cpu() for batch in batches])
 
 
@@ -93,7 +109,7 @@ def read_checkpoint(path: Path, device: Any = "cpu") -> dict[str, Any]:
     """Tensors and plain values, nothing that could run code. Raises UserError for a file that has anything else."""
     try:
         return torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a truncated or altered file fails in a dozen ways
         raise UserError(f"{path}: not a checkpoint of this project, or damaged") from error
 
 
@@ -110,10 +126,8 @@ def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedC
     try:
         about = checkpoint["about"]
         network = build_model(num_classes=len(about["classes"]), **about["model"])
-        weights = {
-            k.removeprefix("network."): v for k, v in checkpoint["state_dict"].items() if k.startswith("network.")
-        }
-        network.load_state_dict(weights)
-    except (RuntimeError, KeyError, TypeError) as error:
+        state, prefix = checkpoint["state_dict"], "network."
+        network.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        return TrainedClassifier(network.to(device), tuple(about["classes"]), about["mean"], about["std"])
+    except Exception as error:
         raise UserError(f"{path}: not a checkpoint of this project ({str(error).splitlines()[0]})") from error
-    return TrainedClassifier(network.to(device), tuple(about["classes"]), about["mean"], about["std"])

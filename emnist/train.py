@@ -1,5 +1,6 @@
 """Train one classifier, or several with -m: python -m emnist.train model=cnn optimizer=adam"""
 
+import atexit
 import gc
 import logging
 import os
@@ -10,7 +11,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import MissingConfigException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError
 
 from emnist.console import log_to
@@ -20,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in a wheel, in a checkout
 
 log = logging.getLogger("emnist.train")
+wants_traceback = False
 
 
 class JobFailed(Exception):
@@ -27,7 +29,8 @@ class JobFailed(Exception):
 
 
 def main() -> None:
-    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    global wants_traceback
+    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1" and "LOCAL_RANK" not in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors over instead of printing several lines
     try:
         if any(argument.startswith("resume=") for argument in sys.argv[1:]):
@@ -50,7 +53,7 @@ def compose_and_train(cfg: DictConfig) -> None:
     try:
         train(cfg, Path(job.runtime.output_dir))
     except JobFailed:
-        if job.mode == RunMode.MULTIRUN:
+        if job.mode == RunMode.MULTIRUN or wants_traceback:
             raise  # Hydra runs the other jobs, then ends with this error
         sys.exit(1)
 
@@ -59,22 +62,23 @@ def resume(arguments: list[str]) -> None:
     """Go on with an interrupted run, with the configuration in its folder and no other."""
     if len(arguments) > 1:
         raise UserError("resume=FOLDER stands alone: a run goes on with the configuration it began with")
+    from emnist.run_folder import RunFolder
+
     folder = Path(arguments[0].removeprefix("resume="))
-    config = folder / ".hydra" / "config.yaml"
-    if not config.is_file():
-        raise UserError(f"resume={folder}: not the folder of a run ({config} is missing)")
-    train(OmegaConf.load(config), folder)
+    train(RunFolder(folder).read_config(), folder, resume=True)
 
 
-def train(cfg, folder: Path) -> None:
+def train(cfg: DictConfig, folder: Path, resume: bool = False) -> None:
     """Train as `cfg` says, in `folder`. What goes wrong is said at once, in one line, and raises JobFailed."""
     log_to(folder)
     try:
         from emnist.fit import fit  # torch comes in here, so that --help and --cfg answer at once
 
         if not gc.get_freeze_count():
-            gc.freeze()  # the libraries stay: walking over their million objects takes 0.3 s of some job of a multirun
-        fit(cfg, folder)
+            # The libraries stay: walking over their million objects takes 0.3 s of one job of a multirun or another.
+            gc.freeze()
+            atexit.register(gc.unfreeze)  # else nanobind takes what is frozen for leaks
+        fit(cfg, folder, resume)
     except Exception as error:
         log.error("error: %s", describe(error))
         log.debug("traceback", exc_info=True)  # for train.log only

@@ -32,10 +32,10 @@ def configure(*overrides: str):
         return compose("train", list(overrides))
 
 
-def train_in(folder: Path, *overrides: str) -> dict:
+def train_in(folder: Path, *overrides: str, resume: bool = False) -> dict:
     """Train in this process, with the configuration that these overrides give; returns the result."""
     folder.mkdir(parents=True, exist_ok=True)
-    return fit(configure(*overrides), folder)
+    return fit(configure(*overrides), folder, resume)
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ def test_checkpoint_of_a_stranger_runs_no_code(small, tmp_path):
     with pytest.raises(UserError, match="best.ckpt: not a checkpoint of this project"):
         emnist.load_run(tmp_path)
     with pytest.raises(UserError, match="last.ckpt: not a checkpoint of this project"):
-        train_in(tmp_path, *small)
+        train_in(tmp_path, *small, resume=True)
     assert not (tmp_path / "owned").exists()
 
 
@@ -224,8 +224,34 @@ def test_precision_can_be_chosen(small, tmp_path):
 def test_a_finished_run_is_not_run_again(small, tmp_path):
     first = train_in(tmp_path, *small)
     before = (tmp_path / "checkpoints/last.ckpt").stat().st_mtime_ns
-    assert train_in(tmp_path, *small) == first
+    assert train_in(tmp_path, *small, resume=True) == first
     assert (tmp_path / "checkpoints/last.ckpt").stat().st_mtime_ns == before
+
+
+def test_a_folder_that_holds_a_run_is_not_taken_over(small, tmp_path):
+    train_in(tmp_path, *small)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="holds a run already: go on with it by resume="):
+        train_in(tmp_path, *small, "seed=3")
+    (tmp_path / "result.json").unlink()  # as if it had been interrupted
+    with pytest.raises(UserError, match="holds a run already"):
+        train_in(tmp_path, *small, "seed=3")
+    assert all(path.read_bytes() == content for path, content in before.items() if path.name != "result.json")
+
+
+def test_weights_ruined_by_the_last_step_of_an_epoch_count_as_diverged(small, tmp_path):
+    """One step an epoch: its loss is finite, the weights after it aren't."""
+    rate = ["optimizer=sgd", "optimizer.lr=1e38", "data.batch_size=10000"]
+    result = train_in(tmp_path, *small, *rate, "model.batch_norm=false", "regularization=none")
+    assert (result["stopped"], result["epochs"]) == ("diverged", 0)
+    assert not (tmp_path / "checkpoints/best.ckpt").exists()
+
+
+def test_images_per_second_count_what_was_trained_on(small, tmp_path):
+    result = train_in(tmp_path, *small, "+trainer.limit_train_batches=2", "data.batch_size=64")
+    seen = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["callbacks"]["Recorder"]["images"]
+    assert seen == 3 * 2 * 64
+    assert result["images_per_s"] >= seen / result["duration_s"]
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn", "resnet"])
@@ -251,13 +277,17 @@ def test_experiments_are_the_reports():
     assert best.model.dropout == [0.25, 0.25, 0]
     baseline = configure("experiment=mlp_baseline")
     assert (baseline.optimizer.name, baseline.optimizer.lr, baseline.scheduler.name) == ("Adam", 0.1, None)
+    assert (baseline.regularization.strength, baseline.model.dropout) == (1e-5, [0.25, 0.25, 0])
     cnn = configure("experiment=cnn_best")
     assert (cnn.model.filters, cnn.model.kernel_sizes, cnn.model.activation) == ([32, 64, 128], [5, 5, 3], "leaky")
-    cnn_baseline = configure("experiment=cnn_baseline")
-    assert (cnn_baseline.model.filters, cnn_baseline.model.dropout) == ([32, 64], 0.5)
+    first = configure("experiment=cnn_baseline")
+    assert (first.model.filters, first.model.kernel_sizes, first.model.activation) == ([32, 64], [3, 3], "relu")
+    assert (first.model.dropout, cnn.model.dropout) == (0.5, 0)
     resnet = configure("experiment=resnet_best")
     assert (resnet.model.blocks, resnet.model.filters, resnet.model.kernel_size) == ([2, 2, 2], [64, 128, 256], 5)
-    for config in (cnn, cnn_baseline, resnet):
+    assert (resnet.model.activation, resnet.model.dropout) == ("leaky", 0)
+    for config in (cnn, first, resnet):
+        assert (config.optimizer.name, config.model.batch_norm) == ("Adam", True)
         assert (config.scheduler.name, config.regularization.name) == ("CosineAnnealingLR", "none")
 
 

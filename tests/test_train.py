@@ -1,13 +1,14 @@
 """The command line: what it does with right words, and what it says to wrong ones."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-import yaml
+from omegaconf import OmegaConf
 
 from tests.conftest import write_emnist, write_idx
 
@@ -32,7 +33,8 @@ def test_a_run_ends_with_a_table_and_its_folder(command, small, tmp_path):
     assert out.splitlines()[-1].endswith("here")
     assert "epoch 3/3" in err
     assert "epoch 3/3" in (tmp_path / "here" / "train.log").read_text()
-    assert yaml.safe_load((tmp_path / "here" / ".hydra" / "config.yaml").read_text()) == result["config"]
+    assert OmegaConf.load(tmp_path / "here" / "config.yaml") == result["config"]
+    assert (tmp_path / "here" / ".hydra" / "overrides.yaml").exists()
 
 
 def test_default_folder_is_below_outputs(command, small, tmp_path):
@@ -60,7 +62,7 @@ def test_default_folder_is_below_outputs(command, small, tmp_path):
         ),
         (["model.dropout=1"], "model.dropout=1: choose a number from 0 to less than 1"),
         (["model.dropout=[0.1]", "model.hidden_layers=3"], "model.dropout=[0.1]: 1 values for model.hidden_layers=3"),
-        (["data.fold=5"], "data.fold=5: choose from 0 to 4"),
+        (["data.fold=5"], "data.fold=5: choose a whole number from 0 to 4"),
         (["data.folds=1000"], "data.folds=1000: choose from 2 to 40"),
         (["data.batch_size=0"], "data.batch_size=0: choose a whole number from 1 on"),
         (["optimizer.lr=fast"], "optimizer=Adam: "),
@@ -71,6 +73,19 @@ def test_default_folder_is_below_outputs(command, small, tmp_path):
         (["patience=-1"], "patience=-1: choose a whole number from 1 on"),
         (["seed=-1"], "seed=-1: choose a whole number from 0"),
         ([ALONE, "data.root="], "data.root is empty"),
+        (["model.batch_norm=off"], "model.batch_norm=off: choose true or false"),
+        (["model.activation=[relu]"], "model.activation=['relu']: unknown"),
+        (["model.dropout=abc"], "model.dropout=abc: choose a number"),
+        (["data.folds=many"], "data.folds=many: choose a whole number"),
+        (["data.fold=true"], "data.fold=True: choose a whole number"),
+        (["data.root=7"], "data.root is 7: give the path of a folder"),
+        (["regularization.strength=null"], "regularization.strength=None: choose a number"),
+        (["augmentation=affine", "augmentation.shift=x"], "augmentation.shift=x: choose a number"),
+        (["optimizer.betas=[0.9]"], "optimizer=Adam: "),
+        (["scheduler=step", "scheduler.step_size=0"], "scheduler=StepLR: "),
+        (["+data.color=red"], "data=glyphs: "),
+        (["+trainer.logger=true"], "trainer.logger: set by this project"),
+        (["trainer.strategy=ddp_spawn", "trainer.devices=2"], "trainer.strategy=ddp_spawn"),
         (["model"], "model"),
     ],
 )
@@ -103,6 +118,43 @@ def test_resume_of_no_run(command, tmp_path):
     code, _, err = command(f"resume={tmp_path}")
     assert code != 0
     assert f"resume={tmp_path}: not the folder of a run" in only_line(err)
+
+
+def test_resume_of_something_else(command, tmp_path):
+    for content in ("a: 1", "- 1", "a: [", ""):
+        (tmp_path / "config.yaml").write_text(content)
+        code, _, err = command(f"resume={tmp_path}")
+        assert code != 0
+        assert f"{tmp_path}" in only_line(err)
+
+
+@pytest.mark.parametrize("length", [0, 100, 5000, -100])
+def test_resume_with_a_damaged_checkpoint(command, small, tmp_path, length):
+    assert command(*small, "hydra.run.dir=run")[0] == 0
+    (tmp_path / "run" / "result.json").unlink()
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:length])
+    code, _, err = command("resume=run")
+    assert code != 0
+    assert "last.ckpt: not a checkpoint of this project, or damaged" in only_line(err)
+
+
+def test_a_relative_root_is_kept_as_where_the_run_began(command, small, tmp_path):
+    write_emnist(tmp_path / "mine")
+    command("model=mlp", "data.root=mine", "data.folds=2", "trainer.max_epochs=1", "hydra.run.dir=run")
+    assert OmegaConf.load(tmp_path / "run" / "config.yaml").data.root == str(tmp_path / "mine")
+
+
+def test_a_traceback_for_those_who_ask(small, tmp_path):
+    environment = {**os.environ, "HYDRA_FULL_ERROR": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "emnist.train", *small, "model.activation=gelu", "hydra.run.dir=here"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode != 0
+    assert "Traceback" in done.stderr
+    del environment["HYDRA_FULL_ERROR"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode != 0
+    assert "model.activation=gelu" in only_line(done.stderr)  # and nothing at the end of the process either
 
 
 def test_resume_takes_nothing_else(command, tmp_path):

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from emnist.checks import number
 from emnist.errors import UserError, choose
 
 
@@ -15,11 +16,10 @@ class Affine:
     """
 
     def __init__(self, rotation: float, shift: float, scale: float, shear: float):
-        for key, value, limit in (("rotation", rotation, 180), ("scale", scale, 1), ("shear", shear, 90)):
-            if not 0 <= value < limit:
-                raise UserError(f"augmentation.{key}={value}: choose from 0 to less than {limit}")
-        if shift < 0:
-            raise UserError(f"augmentation.shift={shift}: choose 0 or more pixels")
+        number("augmentation.rotation", rotation, below=180)
+        number("augmentation.shift", shift, below=28)
+        number("augmentation.scale", scale, below=1)
+        number("augmentation.shear", shear, below=90)
         self.limits = torch.tensor([math.radians(rotation), math.radians(shear), scale, shift, shift])
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -27,16 +27,15 @@ class Affine:
         # Drawn on the CPU (five numbers an image), so that every device sees the same maps.
         uniform = torch.rand(batch, 5, generator=generator) * 2 - 1
         angle, shear, scale, right, down = (uniform * self.limits).to(images.device).unbind(1)
-        # The map from output to input coordinates, both in [-1, 1]: rotation · shear / scale, then the shift.
+        # Coordinates go from -1 to 1; the map is from output to input: rotation · shear / scale of what the
+        # shift has moved back.
         cos, sin, slope = angle.cos(), angle.sin(), shear.tan()
         zoom = 1 / (1 + scale)
-        matrix = torch.stack(
-            [
-                torch.stack([zoom * cos, zoom * (cos * slope - sin), right * 2 / width], 1),
-                torch.stack([zoom * sin, zoom * (sin * slope + cos), down * 2 / height], 1),
-            ],
-            1,
-        )
+        linear = torch.stack(
+            [torch.stack([cos, cos * slope - sin], 1), torch.stack([sin, sin * slope + cos], 1)], 1
+        ) * zoom.view(-1, 1, 1)
+        shift = torch.stack([right * 2 / width, down * 2 / height], 1).unsqueeze(2)
+        matrix = torch.cat([linear, linear @ shift], 2)
         grid = F.affine_grid(matrix, [batch, 1, height, width], align_corners=False)
         return F.grid_sample(images, grid, align_corners=False)
 
@@ -46,5 +45,8 @@ def build_augmentation(name: str, **limits) -> Affine | None:
     if name == "none":
         return None
     if name == "affine":
-        return Affine(**limits)
+        try:
+            return Affine(**limits)
+        except TypeError as error:
+            raise UserError(f"augmentation={name}: {error}") from error
     raise choose("augmentation.name", name, ["none", "affine"])

@@ -6,6 +6,8 @@ from torch import Tensor
 from emnist.data.augmentation import Affine
 from emnist.seeding import mix
 
+EVALUATION_BATCH = 512  # images; larger ones are no faster on two cores and need more memory
+
 
 def normalize(images: Tensor, mean: float, std: float) -> Tensor:
     """[B, 28, 28], 0 to 255 → float32 [B, 1, 28, 28] of zero mean and unit variance over the training set.
@@ -59,11 +61,12 @@ class Batches:
         return -(-self.samples // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        generator = torch.Generator().manual_seed(mix(self.seed, self.epoch()))
+        generator = torch.Generator().manual_seed(mix(self.seed, self.epoch()))  # the same order on every rank
         order = self.indices
         if self.shuffle:
             shuffled = torch.randperm(len(order), generator=generator).to(order.device)
             order = order[shuffled][self.rank :: self.world_size]
+        generator.manual_seed(mix(self.seed, self.epoch(), 1 + self.rank))  # other maps on every rank
         for index in order[: self.samples].split(self.batch_size):
             images = self.images[index]
             if self.augmentation is not None:

@@ -1,6 +1,7 @@
 """EMNIST from its official idx files. Cohen et al., EMNIST: an extension of MNIST to handwritten letters, 2017."""
 
 import hashlib
+import shutil
 import string
 from functools import lru_cache
 from pathlib import Path
@@ -9,10 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emnist.checks import directory
 from emnist.data.dataset import Dataset
 from emnist.data.idx import read_idx
 from emnist.errors import UserError, choose
 
+PARTS = ("train-images-idx3", "train-labels-idx1", "test-images-idx3", "test-labels-idx1")
 MERGED = string.digits + string.ascii_uppercase + "abdefghnqrt"  # the other lower-case letters look like capitals
 CLASSES = {
     "balanced": MERGED,
@@ -47,21 +50,17 @@ def load_emnist(root: str, split: str) -> Dataset:
     """
     if split not in CLASSES:
         raise choose("data.split", split, CLASSES)
-    if not root:
-        raise UserError("data.root is empty: give the folder that holds EMNIST/raw/, or set EMNIST_ROOT")
-    folder = Path(root).expanduser() / "EMNIST" / "raw"
+    path = directory("data.root", root)
+    folder = path / "EMNIST" / "raw"
     names = [f"emnist-{split}-{part}-ubyte" for part in PARTS]
     if any(_find(folder, name) is None for name in names):
-        _download(Path(root).expanduser(), split)
+        _download(path, split)
     paths = tuple(_find(folder, name) or folder / name for name in names)
     try:
         stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
     except OSError as error:
         raise UserError(f"data.root: {error.filename} can't be read ({error.strerror})") from error
     return _read(split, paths, stamps)
-
-
-PARTS = ("train-images-idx3", "train-labels-idx1", "test-images-idx3", "test-labels-idx1")
 
 
 def _find(folder: Path, name: str) -> Path | None:
@@ -74,16 +73,24 @@ def _find(folder: Path, name: str) -> Path | None:
 def _download(root: Path, split: str) -> None:
     from torchvision.datasets import EMNIST  # takes a second to import and is hardly ever needed
 
+    raw = root / "EMNIST" / "raw"
+    unfinished = root / "EMNIST" / ".download"  # so that an interrupted download leaves no half of a file in raw
     try:
-        EMNIST(str(root), split, download=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        EMNIST(str(unfinished), split, download=True)
+        raw.mkdir(parents=True, exist_ok=True)
+        for path in unfinished.glob("EMNIST/raw/emnist-*"):  # of every split: they come in one archive
+            path.replace(raw / path.name)
     except Exception as error:  # whatever the network, the server or the disk comes up with
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"EMNIST {split} is not in {root / 'EMNIST' / 'raw'}, and the download failed ({reason}). Either\n"
+            f"EMNIST {split} is not in {raw}, and the download failed ({reason}). Either\n"
             f"put emnist-{split}-{{train,test}}-{{images-idx3,labels-idx1}}-ubyte[.gz] there, "
             "or set EMNIST_ROOT (or data.root=…) to the folder that has them as EMNIST/raw/…,\n"
             "or choose data=glyphs, generated characters that need no download"
         ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 @lru_cache(maxsize=1)  # the jobs of a multirun share the tensors

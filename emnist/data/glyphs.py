@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from emnist.atomic import write_atomically
-from emnist.checks import whole
+from emnist.checks import directory, whole
 from emnist.data.dataset import Dataset
 from emnist.data.emnist import MERGED
 from emnist.errors import UserError
@@ -41,12 +41,12 @@ def load_glyphs(root: str, glyph_seed: int, train_per_class: int, test_per_class
     """
     whole("data.train_per_class", train_per_class)
     whole("data.test_per_class", test_per_class)
-    whole("data.glyph_seed", glyph_seed, least=0)
-    return _load(root, glyph_seed, train_per_class, test_per_class)
+    whole("data.glyph_seed", glyph_seed, least=0, most=2**63 - 1)
+    return _load(directory("data.root", root), glyph_seed, train_per_class, test_per_class)
 
 
 @lru_cache(maxsize=1)  # the jobs of a multirun share the tensors
-def _load(root: str, seed: int, train_per_class: int, test_per_class: int) -> Dataset:
+def _load(root: Path, seed: int, train_per_class: int, test_per_class: int) -> Dataset:
     recipe = [
         VERSION,
         seed,
@@ -57,7 +57,7 @@ def _load(root: str, seed: int, train_per_class: int, test_per_class: int) -> Da
         torch.__version__,
     ]
     name = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
-    path = Path(root).expanduser() / "glyphs" / f"{name}.npz"
+    path = root / "glyphs" / f"{name}.npz"
     try:
         with np.load(path) as kept:
             train, test = torch.from_numpy(kept["train"]), torch.from_numpy(kept["test"])

@@ -5,7 +5,7 @@ import torch
 
 from emnist.checks import whole
 from emnist.data.augmentation import build_augmentation
-from emnist.data.batches import Batches
+from emnist.data.batches import EVALUATION_BATCH, Batches
 from emnist.data.dataset import Dataset
 from emnist.data.emnist import load_emnist
 from emnist.data.folds import stratified_folds
@@ -13,7 +13,6 @@ from emnist.data.glyphs import load_glyphs
 from emnist.errors import UserError, choose
 
 SOURCES: dict[str, Callable[..., Dataset]] = {"emnist": load_emnist, "glyphs": load_glyphs}
-EVALUATION_BATCH = 512  # images; larger ones are no faster on two cores and need more memory
 
 
 class DataModule(L.LightningDataModule):
@@ -38,17 +37,17 @@ class DataModule(L.LightningDataModule):
         if name not in SOURCES:
             raise choose("data.name", name, SOURCES)
         whole("data.batch_size", batch_size)
-        self.dataset: Dataset = SOURCES[name](**source)
+        try:
+            self.dataset: Dataset = SOURCES[name](**source)
+        except TypeError as error:
+            raise UserError(f"data={name}: {error}") from error
         self.batch_size, self.seed = batch_size, seed
         self.augmentation = build_augmentation(**augmentation)
         labels = self.dataset.train_labels
         if fold is None:
             self.train_indices, self.val_indices = torch.arange(len(labels)), torch.arange(0)
         else:
-            if not isinstance(fold, int) or not 0 <= fold < folds:
-                raise UserError(
-                    f"data.fold={fold}: choose from 0 to {folds - 1} (data.folds={folds}), or null for none"
-                )
+            whole("data.fold", fold, least=0, most=whole("data.folds", folds, least=2) - 1)
             held_out = torch.from_numpy(stratified_folds(labels.numpy(), folds, fold_seed) == fold)
             self.train_indices, self.val_indices = (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
         self.mean, self.std = self.dataset.mean_and_std(self.train_indices)

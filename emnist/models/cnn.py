@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from emnist.checks import listed, odd, probability, whole
+from emnist.checks import flag, listed, number, odd, whole
 from emnist.errors import UserError
 from emnist.models.layers import conv_norm, find_activation, initialize
 
@@ -26,6 +26,7 @@ class CNN(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
+        flag("model.batch_norm", batch_norm)
         filters, kernel_sizes = listed("model.filters", filters), listed("model.kernel_sizes", kernel_sizes)
         if len(filters) != len(kernel_sizes):
             raise UserError(
@@ -50,7 +51,7 @@ class CNN(nn.Module):
         self.features = nn.Sequential(*layers)
         self.head = nn.Sequential(
             nn.Flatten(),
-            nn.Dropout(probability("model.dropout", dropout)),
+            nn.Dropout(number("model.dropout", dropout, below=1)),
             nn.Linear(channels * size * size, num_classes),
         )
         initialize(self, activation, batch_norm)

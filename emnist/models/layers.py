@@ -23,7 +23,7 @@ ACTIVATIONS = {
 
 
 def find_activation(name: str) -> Activation:
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise choose("model.activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]
 
@@ -33,8 +33,8 @@ def initialize(network: nn.Module, activation: str, batch_norm: bool) -> None:
 
     Batch norm undoes the scale of the weights before it, which then merely divides the learning rate (van
     Laarhoven, 2017). Weights as small as torch's own, 1/√6 of He's, make better use of the report's rates:
-    3 points on validation for its best MLP, 1 for its best CNN. The last layer starts at zero, so that
-    every class is equally likely.
+    on fold 0 of a quarter of EMNIST Balanced, one run each, validation accuracy rose by 3 points for its
+    best MLP and by 1 for its best CNN. The last layer starts at zero: every class is equally likely.
     """
     gain = find_activation(activation).gain / (6**0.5 if batch_norm else 1)
     layers = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]

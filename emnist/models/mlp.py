@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from emnist.checks import probability, whole
+from emnist.checks import flag, number, whole
 from emnist.errors import UserError
 from emnist.models.layers import find_activation, initialize
 
@@ -27,8 +27,9 @@ class MLP(nn.Module):
         dropout: float | Sequence[float] = 0.0,
     ):
         super().__init__()
+        flag("model.batch_norm", batch_norm)
         hidden_layers, neurons = whole("model.hidden_layers", hidden_layers), whole("model.neurons", neurons)
-        dropouts = list(dropout) if isinstance(dropout, Sequence) else [dropout] * hidden_layers
+        dropouts: list = list(dropout) if isinstance(dropout, list | tuple) else [dropout] * hidden_layers
         if len(dropouts) != hidden_layers:
             raise UserError(
                 f"model.dropout={dropouts}: {len(dropouts)} values for model.hidden_layers={hidden_layers}; "
@@ -41,7 +42,7 @@ class MLP(nn.Module):
             if batch_norm:
                 layers.append(nn.BatchNorm1d(neurons))
             layers.append(find_activation(activation).build())
-            if probability("model.dropout", p) > 0:
+            if number("model.dropout", p, below=1) > 0:
                 layers.append(nn.Dropout(p))
             width = neurons
         self.layers = nn.Sequential(*layers, nn.Linear(width, num_classes))

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from emnist.checks import listed, odd, probability, whole
+from emnist.checks import flag, listed, number, odd, whole
 from emnist.errors import UserError
 from emnist.models.layers import conv_norm, find_activation, initialize
 
@@ -57,6 +57,7 @@ class ResNet(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
+        flag("model.batch_norm", batch_norm)
         blocks, filters = listed("model.blocks", blocks), listed("model.filters", filters)
         if len(blocks) != len(filters) or not blocks:
             raise UserError(f"model.blocks={blocks} and model.filters={filters}: give one of each per stage")
@@ -76,7 +77,7 @@ class ResNet(nn.Module):
         self.head = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
-            nn.Dropout(probability("model.dropout", dropout)),
+            nn.Dropout(number("model.dropout", dropout, below=1)),
             nn.Linear(channels, num_classes),
         )
         initialize(self, activation, batch_norm)

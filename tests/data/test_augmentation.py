@@ -42,6 +42,11 @@ def test_shift_is_in_pixels_and_within_its_limit():
     assert moved.mean().abs() < 0.2
 
 
+def test_shift_is_in_pixels_whatever_else_happens():
+    moved = center(Affine(0, 2, 0.5, 0)(IMAGE.repeat(500, 1, 1, 1), generator())) - center(IMAGE)
+    assert moved.abs().max() <= 2.1
+
+
 def test_scale_is_within_its_limit():
     area = Affine(0, 0, 0.1, 0)(IMAGE.repeat(500, 1, 1, 1), generator()).sum((1, 2, 3)) / IMAGE.sum()
     assert 0.9**2 - 0.03 < area.min() < 0.85

@@ -121,8 +121,19 @@ def test_empty_root():
 
 def test_root_that_is_a_file(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="data.root|not in .*file"):
+    with pytest.raises(UserError, match="data.root=.*file: not a folder"):
         load_emnist(str(tmp_path / "file"), "balanced")
+
+
+def test_root_that_may_not_be_read(tmp_path, monkeypatch):
+    """Simulated, since to the superuser everything is readable."""
+
+    def refuse(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.exists", refuse)
+    with pytest.raises(UserError, match=f"data.root={tmp_path}: can't be read .Permission denied"):
+        load_emnist(str(tmp_path), "balanced")
 
 
 def test_missing_files_are_downloaded(tmp_path, monkeypatch):
@@ -137,8 +148,12 @@ def test_missing_files_are_downloaded(tmp_path, monkeypatch):
         monkeypatch.setattr(torchvision.datasets.EMNIST, "url", f"http://127.0.0.1:{server.server_port}/gzip.zip")
         monkeypatch.setattr(torchvision.datasets.EMNIST, "md5", hashlib.md5(archive.read_bytes()).hexdigest())
         data = load_emnist(str(tmp_path / "data"), "balanced")
+        (tmp_path / "data/EMNIST/raw/emnist-balanced-test-labels-idx1-ubyte").unlink()  # as if half were missing
+        again = load_emnist(str(tmp_path / "data"), "balanced")
         server.shutdown()
-    assert data.fingerprint == load_emnist(str(tmp_path / "server"), "balanced").fingerprint
+    there = load_emnist(str(tmp_path / "server"), "balanced")
+    assert data.fingerprint == again.fingerprint == there.fingerprint
+    assert [path.name for path in (tmp_path / "data/EMNIST").iterdir()] == ["raw"]
 
 
 def test_failed_download_says_in_three_lines_what_to_do(tmp_path, monkeypatch):
