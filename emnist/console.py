@@ -43,10 +43,14 @@ def log_to(folder: Path) -> None:
 
 
 def quiet_lightning() -> None:
-    """Silence Lightning's advertisements and its advice on data loaders, which this project doesn't use."""
+    """Silence Lightning's advertisements and its advice that doesn't apply here.
+
+    There are no data loaders to give workers to, and the metrics are synchronised before they are logged.
+    """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning.*", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", module="lightning.*", message=".*sync_dist=True.*")
     warnings.filterwarnings("ignore", module="lightning.*", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
 
 

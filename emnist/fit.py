@@ -11,7 +11,7 @@ import lightning as L
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
@@ -27,6 +27,7 @@ from emnist.errors import UserError
 from emnist.hardware import choose_precision, describe_device, hide_absent_gpu
 from emnist.metrics import FIGURES, EpochMetrics
 from emnist.models import build_model
+from emnist.progress import ProgressBar
 from emnist.recorder import AtomicCheckpointIO, Recorder
 from emnist.run_folder import RunFolder, load_run
 
@@ -40,6 +41,7 @@ FIXED: dict[str, Any] = {
     "logger": False,  # the recorder writes metrics.csv and TensorBoard
     "enable_checkpointing": True,  # through the recorder
     "enable_model_summary": False,
+    "enable_progress_bar": False,  # there is one among the callbacks
     "num_sanity_val_steps": 0,
     "check_val_every_n_epoch": 1,
     "val_check_interval": 1.0,
@@ -139,18 +141,17 @@ def fit(cfg: DictConfig, path: Path, resume: bool = False) -> dict[str, Any]:
 
 def build_trainer(config: dict[str, Any], recorder: Recorder, early_stopping: bool) -> L.Trainer:
     arguments = dict(config["trainer"])
-    if fixed := sorted(arguments.keys() & {*FIXED, "callbacks", "plugins", "enable_progress_bar"}):
+    if fixed := sorted(arguments.keys() & {*FIXED, "callbacks", "plugins"}):
         raise UserError(f"trainer.{fixed[0]}: set by this project, not open to choice")
     arguments["precision"] = choose_precision(arguments["precision"], arguments["accelerator"])
     callbacks: list[Callback] = [recorder]
     if early_stopping and (patience := config["patience"]) is not None:
         callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=whole("patience", patience)))
-    terminal = Console().is_terminal
-    if terminal:
-        callbacks.append(RichProgressBar(refresh_rate=10))
+    if Console().is_terminal:
+        callbacks.append(ProgressBar())
     plugins: list[Any] = [AtomicCheckpointIO()]
     try:
-        trainer = L.Trainer(**arguments, **FIXED, callbacks=callbacks, plugins=plugins, enable_progress_bar=terminal)
+        trainer = L.Trainer(**arguments, **FIXED, callbacks=callbacks, plugins=plugins)
     except Exception as error:  # Lightning has a dozen ways to refuse a value
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
     if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):

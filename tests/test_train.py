@@ -1,7 +1,9 @@
 """The command line: what it does with right words, and what it says to wrong ones."""
 
+import contextlib
 import json
 import os
+import pty
 import resource
 import subprocess
 import sys
@@ -35,6 +37,22 @@ def test_a_run_ends_with_a_table_and_its_folder(command, small, tmp_path):
     assert "epoch 3/3" in (tmp_path / "here" / "train.log").read_text()
     assert OmegaConf.load(tmp_path / "here" / "config.yaml") == result["config"]
     assert (tmp_path / "here" / ".hydra" / "overrides.yaml").exists()
+
+
+def test_a_terminal_gets_a_progress_bar(small, tmp_path):
+    controller, terminal = pty.openpty()
+    command = [sys.executable, "-m", "emnist.train", *small]
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
+    process = subprocess.Popen(command, stdout=terminal, stderr=terminal, cwd=tmp_path, env=environment)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal says that its other end is closed
+        while part := os.read(controller, 4096):
+            shown += part
+    assert process.wait() == 0
+    assert "━" in shown.decode()
+    assert b"100%" in shown
+    assert b"epoch 3/3  train loss" in shown  # the lines of the log stay above the bar
 
 
 def test_default_folder_is_below_outputs(command, small, tmp_path):
@@ -86,7 +104,7 @@ def test_default_folder_is_below_outputs(command, small, tmp_path):
         (["+data.color=red"], "data=glyphs: "),
         (["+trainer.logger=true"], "trainer.logger: set by this project"),
         (["trainer.strategy=ddp_spawn", "trainer.devices=2"], "trainer.strategy=ddp_spawn"),
-        (["model"], "model"),
+        (["model"], "OverrideParseException"),
     ],
 )
 def test_wrong_words_get_one_line(command, small, arguments, message):
