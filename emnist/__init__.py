@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from emnist.run_folder import load_run as load_run
 
 __all__ = ["load_run"]
+__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

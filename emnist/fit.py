@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from torch import Tensor
 
+import emnist
 from emnist import figures
 from emnist.checks import directory, whole
 from emnist.classifier import Classifier, Diverged
@@ -33,7 +34,7 @@ from emnist.run_folder import RunFolder, load_run
 
 log = logging.getLogger(__name__)
 
-LIBRARIES = ("emnist", "torch", "lightning", "torchmetrics", "hydra-core", "numpy")
+LIBRARIES = ("torch", "lightning", "torchmetrics", "hydra-core", "numpy")
 
 
 # What the run folder and the figures rely on, and so is not open to choice.
@@ -108,7 +109,7 @@ def fit(cfg: DictConfig, path: Path, resume: bool = False) -> dict[str, Any]:
     device = trainer.strategy.root_device
     logits = None if stopped == "diverged" and not recorder.rows else predict_test_set(folder, data, device)
     result = {
-        **test_figures(logits, data.dataset.test_labels),
+        **final_figures(logits, data.dataset.test_labels),
         "val_accuracy": recorder.best.get("val_accuracy"),
         "best_epoch": recorder.best_epoch,
         "epochs": len(recorder.rows),
@@ -126,7 +127,11 @@ def fit(cfg: DictConfig, path: Path, resume: bool = False) -> dict[str, Any]:
             "fingerprint": data.dataset.fingerprint,
         },
         "config": config,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "versions": {
+            "emnist": emnist.__version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in LIBRARIES},
+        },
         "device": {**describe_device(device), "precision": trainer.precision},
     }
     pngs = draw_figures(recorder, data, logits)
@@ -176,7 +181,7 @@ def predict_test_set(folder: RunFolder, data: DataModule, device: torch.device) 
     return logits
 
 
-def test_figures(logits: Tensor | None, labels: Tensor) -> dict[str, float | None]:
+def final_figures(logits: Tensor | None, labels: Tensor) -> dict[str, float | None]:
     """test_loss, test_accuracy and the rest; all None where the run diverged before an epoch was over."""
     if logits is None:
         return dict.fromkeys(f"test_{name}" for name in FIGURES)
