@@ -1,5 +1,6 @@
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
@@ -12,7 +13,7 @@ class EpochMetrics(nn.Module):
     """The figures of one pass over a set, computed once from all its logits.
 
     Updating torchmetrics every step, as is usual, costs more than the MLP's whole step: collecting the
-    logits (21 MB for 112,800 images) and computing at the end costs 30 ms an epoch.
+    logits (21 MB for 112,800 images) and computing at the end costs 10 ms for 28,200 images.
     """
 
     def __init__(self, num_classes: int, synchronize: bool = True):
@@ -21,13 +22,13 @@ class EpochMetrics(nn.Module):
         self.metrics = MetricCollection(
             {
                 "accuracy": MulticlassAccuracy(num_classes, average="micro", **sync),
-                "top3_accuracy": MulticlassAccuracy(num_classes, average="micro", top_k=3, **sync),
                 "macro_f1": MulticlassF1Score(num_classes, average="macro", **sync),
                 "ece": MulticlassCalibrationError(num_classes, n_bins=15, norm="l1", **sync),
             },
             compute_groups=False,
         )
-        self.loss = MeanMetric(**sync)
+        # Means of what is computed here: the top-k of MulticlassAccuracy takes 27 ms more.
+        self.loss, self.top3_accuracy = MeanMetric(**sync), MeanMetric(**sync)
 
     def forward(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
         """float [N, classes], int64 [N] → loss (cross-entropy), accuracy, top3_accuracy, macro_f1 and ece.
@@ -37,7 +38,16 @@ class EpochMetrics(nn.Module):
         """
         self.metrics.update(logits.softmax(1), labels)
         self.loss.update(F.cross_entropy(logits, labels), weight=len(labels))
-        figures = {"loss": self.loss.compute(), **self.metrics.compute()}
-        self.metrics.reset()
-        self.loss.reset()
-        return {name: figure.item() for name, figure in figures.items()}
+        self.top3_accuracy.update(ranks(logits, labels) < 3)
+        figures = self.metrics.compute()
+        figures |= {"loss": self.loss.compute(), "top3_accuracy": self.top3_accuracy.compute()}
+        for metric in (self.metrics, self.loss, self.top3_accuracy):
+            metric.reset()
+        return {name: figures[name].item() for name in FIGURES}
+
+
+def ranks(logits: Tensor, labels: Tensor) -> Tensor:
+    """How many classes come before the true one, of equal ones those listed first: int64 [N]."""
+    true = logits.gather(1, labels.unsqueeze(1))
+    listed_before = torch.arange(logits.shape[1], device=logits.device) < labels.unsqueeze(1)
+    return ((logits > true) | ((logits == true) & listed_before)).sum(1)

@@ -26,7 +26,7 @@ def run(tmp_path_factory, glyphs):
 
 
 @pytest.fixture(scope="module")
-def test_set(glyphs):
+def characters(glyphs):
     root = glyphs[1].removeprefix("data.root=")
     data = load_glyphs(root, 0, 40, 10)
     return data.test_images, data.test_labels
@@ -68,11 +68,11 @@ def test_one_row_an_epoch(run):
     assert float(best["val_accuracy"]) == result["val_accuracy"]
 
 
-def test_predictions_give_the_test_accuracy(run, test_set):
+def test_predictions_give_the_test_accuracy(run, characters):
     folder, result = run
     with np.load(folder / "predictions.npz") as saved:
         label, predicted, probabilities = saved["label"], saved["predicted"], saved["probabilities"]
-    assert np.array_equal(label, test_set[1].numpy())
+    assert np.array_equal(label, characters[1].numpy())
     assert probabilities.shape == (470, 47)
     assert np.array_equal(probabilities.argmax(1), predicted)
     assert (label == predicted).mean() == pytest.approx(result["test_accuracy"])
@@ -108,9 +108,9 @@ def test_nothing_half_written_stays(run):
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
 
 
-def test_loaded_run_predicts_as_it_did(run, test_set):
+def test_loaded_run_predicts_as_it_did(run, characters):
     folder, _ = run
-    images, _ = test_set
+    images, _ = characters
     classifier = emnist.load_run(folder)
     probabilities = classifier.predict(images)
     assert probabilities.dtype == torch.float32
@@ -173,7 +173,7 @@ def test_without_a_fold_all_is_trained_on_and_the_last_epoch_counts(small, tmp_p
     assert "val_loss" not in (tmp_path / "metrics.csv").read_text()
 
 
-def test_the_test_set_chooses_nothing(small, tmp_path, monkeypatch):
+def test_the_characters_chooses_nothing(small, tmp_path, monkeypatch):
     """With other test labels the same epoch is best, with the same weights."""
     from emnist.data import glyphs as source
 

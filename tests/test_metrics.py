@@ -1,7 +1,8 @@
 import pytest
 import torch
+from torchmetrics.functional.classification import multiclass_accuracy
 
-from emnist.metrics import EpochMetrics
+from emnist.metrics import EpochMetrics, ranks
 
 # Four samples of three classes: right and sure, right and unsure, second guess, last guess.
 PROBABILITIES = torch.tensor([[0.9, 0.06, 0.04], [0.3, 0.4, 0.3], [0.6, 0.3, 0.1], [0.5, 0.3, 0.2]])
@@ -25,3 +26,13 @@ def test_nothing_is_left_over_from_the_pass_before():
     first = metrics(PROBABILITIES.log(), LABELS)
     metrics(PROBABILITIES.log(), LABELS.flip(0))
     assert metrics(PROBABILITIES.log(), LABELS) == first
+
+
+def test_top_3_is_torchmetrics_own():
+    logits, labels = torch.randn(500, 10, generator=torch.Generator().manual_seed(0)), torch.arange(500) % 10
+    reference = multiclass_accuracy(logits.softmax(1), labels, 10, average="micro", top_k=3).item()
+    assert EpochMetrics(10)(logits, labels)["top3_accuracy"] == pytest.approx(reference)
+
+
+def test_equal_logits_are_no_way_to_the_top():
+    assert ranks(torch.zeros(5, 5), torch.arange(5)).tolist() == [0, 1, 2, 3, 4]
