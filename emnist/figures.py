@@ -6,6 +6,7 @@ axis tick costs five times a text: 0.3 s for the four figures instead of 0.6, at
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import get_data_path
@@ -16,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 COLORS = {"train": "#4c78a8", "val": "#f58518", "test": "#54a24b"}
 NAMES = {"train": "training", "val": "validation", "test": "test (watched only)"}
 RIGHT, WRONG = "#2e7d32", "#c62828"
-CELL = 38  # pixels of a character and its margins, before it is drawn twice as large
+CELL = 40  # pixels of a character and its margins, before it is drawn twice as large
 
 
 def curves(rows: list[dict[str, float]], best_epoch: int | None, title: str) -> Figure:
@@ -33,8 +34,9 @@ def curves(rows: list[dict[str, float]], best_epoch: int | None, title: str) -> 
                 axes.plot(epochs, values, ".-", color=color, label=NAMES[part], linewidth=1.5)
         if best_epoch is not None:
             axes.axvline(best_epoch, color="0.6", linestyle=":", label="best epoch")
+        axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
         axes.set(xlabel="epoch", ylabel="cross-entropy" if metric == "loss" else "accuracy (%)")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     return figure
@@ -45,15 +47,17 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: list[str], tit
     counts = confusion_counts(labels, predicted, len(classes))
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     figure = Figure(figsize=(9.5, 8.8))
-    axes = figure.add_axes((0.06, 0.05, 0.82, 0.9))
+    axes = figure.add_axes((0.06, 0.05, 0.82, 0.88))
     axes.set_title(title, fontsize=11)
     image = axes.imshow(np.ma.masked_equal(shares, 0), cmap="viridis", norm="log", vmin=0.5, vmax=100)
     axes.set(xticks=[], yticks=[])
     axes.set_xlabel("predicted class", labelpad=14)
     axes.set_ylabel("true class", labelpad=18)
+    below, beside = axes.get_xaxis_transform(), axes.get_yaxis_transform()  # data one way, share of the axes the other
     for i, name in enumerate(classes):
-        axes.text(i, len(classes) + 0.2, name, fontsize=7, ha="center", va="center", family="monospace")
-        axes.text(-1.2, i, name, fontsize=7, ha="center", va="center", family="monospace")
+        style: dict[str, Any] = {"fontsize": 7, "ha": "center", "va": "center", "family": "monospace"}
+        axes.text(i, -0.012, name, transform=below, **style)
+        axes.text(-0.012, i, name, transform=beside, **style)
     bar = figure.colorbar(image, cax=figure.add_axes((0.9, 0.2, 0.02, 0.6)), label="% of the true class (white: none)")
     bar.ax.minorticks_off()
     bar.ax.set_yticks([1, 10, 100], ["1", "10", "100"])
@@ -68,8 +72,8 @@ def predictions(
     texts = [_label(classes, labels[i], predicted[i]) for i in chosen]
     colors = [RIGHT if labels[i] == predicted[i] else WRONG for i in chosen]
     grid = _grid(images[chosen], texts, colors, columns=12)
-    figure = Figure(figsize=(grid.shape[1] / 100, grid.shape[0] / 100 + 0.6))
-    figure.suptitle(f"{title}\ntrue class, or true → predicted where it is wrong", fontsize=11)
+    figure = Figure(figsize=(grid.shape[1] / 100, grid.shape[0] / 100 + 0.8))
+    figure.suptitle(f"{title}\ntrue class, or true→predicted where it is wrong", fontsize=11)
     figure.figimage(grid)
     return figure
 
@@ -86,22 +90,24 @@ def mistakes(
     wrong = np.flatnonzero(labels != predicted)
     confidence = probabilities[wrong, predicted[wrong]]
     worst = wrong[np.argsort(-confidence, kind="stable")[:40]]
-    texts = [f"{_label(classes, labels[i], predicted[i])} {probabilities[i, predicted[i]]:.0%}" for i in worst]
+    texts = [f"{_label(classes, labels[i], predicted[i])} ({probabilities[i, predicted[i]]:.0%})" for i in worst]
     grid = _grid(images[worst], texts, [WRONG] * len(worst), columns=8)
-    width, height = grid.shape[1] + 440, 510  # pixels
+    width, height, top = grid.shape[1] + 440, 530, 450  # pixels
     figure = Figure(figsize=(width / 100, height / 100))
     figure.suptitle(title, fontsize=11)
-    center, top = grid.shape[1] / 2 / width, (grid.shape[0] + 8) / height
-    figure.text(center, top, "most confident mistakes: true → predicted", fontsize=10, ha="center")
-    figure.figimage(grid)
-    right = figure.add_axes((1 - 370 / width, 0.1, 340 / width, 0.76))
+    heading = "most confident mistakes: true→predicted" if len(wrong) else "no mistakes"
+    figure.text(grid.shape[1] / 2 / width, (top + 8) / height, heading, fontsize=10, ha="center")
+    figure.figimage(grid, yo=top - grid.shape[0])
     pairs = confused_pairs(labels, predicted, classes)[:15]
-    right.set_title("most confused pairs: true → predicted", fontsize=10)
-    bars = right.barh([f"{true} → {guess}" for true, guess, _ in pairs], [n for *_, n in pairs], color=COLORS["train"])
-    right.bar_label(bars, padding=2, fontsize=8)
-    right.invert_yaxis()
-    right.set_xlabel("test images")
-    right.spines[["top", "right"]].set_visible(False)
+    if pairs:
+        right = figure.add_axes((1 - 370 / width, 50 / height, 340 / width, (top - 50) / height))
+        right.set_title("most confused pairs: true→predicted", fontsize=10)
+        names = [f"{true}→{guess}" for true, guess, _ in pairs]
+        bars = right.barh(names, [count for *_, count in pairs], color=COLORS["train"])
+        right.bar_label(bars, padding=2, fontsize=8)
+        right.invert_yaxis()
+        right.set_xlabel("test images")
+        right.spines[["top", "right"]].set_visible(False)
     return figure
 
 
@@ -127,7 +133,7 @@ def png(figure: Figure) -> bytes:
 
 
 def _label(classes: list[str], true: int, guess: int) -> str:
-    return classes[true] if true == guess else f"{classes[true]} → {classes[guess]}"
+    return classes[true] if true == guess else f"{classes[true]}→{classes[guess]}"
 
 
 def _grid(images: np.ndarray, texts: list[str], colors: list[str], columns: int) -> np.ndarray:

@@ -30,7 +30,7 @@ from emnist.metrics import FIGURES, EpochMetrics
 from emnist.models import build_model
 from emnist.progress import ProgressBar
 from emnist.recorder import AtomicCheckpointIO, Recorder
-from emnist.run_folder import RunFolder, load_run
+from emnist.run_folder import PARTS, RunFolder, load_run
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,8 @@ def fit(cfg: DictConfig, path: Path, resume: bool = False) -> dict[str, Any]:
         print_result(result, path)
         return result
     config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    if unknown := sorted(config.keys() - PARTS):
+        raise UserError(f"{unknown[0]}: no such key; python -m emnist.train --help lists them")
     whole("trainer.max_epochs", config["trainer"]["max_epochs"])
     config["data"]["root"] = os.path.abspath(directory("data.root", config["data"]["root"]))
     if first_process():
@@ -140,6 +142,7 @@ def fit(cfg: DictConfig, path: Path, resume: bool = False) -> dict[str, Any]:
     recorder.finish(pngs, result)
     # Last, since a result that exists says that the run is complete.
     folder.write_text("result.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+    log.debug("test accuracy %s, validation accuracy %s", result["test_accuracy"], result["val_accuracy"])
     print_result(result, path)
     return result
 
@@ -201,7 +204,7 @@ def draw_figures(recorder: Recorder, data: DataModule, logits: Tensor | None) ->
         images, labels = data.dataset.test_images.numpy(), data.dataset.test_labels.numpy()
         probabilities = logits.softmax(1).numpy()
         predicted = probabilities.argmax(1)
-        title = f"Test accuracy {(predicted == labels).mean():.2%} of {len(labels):,} test images ({about})"
+        title = f"Test accuracy {(predicted == labels).mean():.2%} of {len(labels):,} test images\n{about}"
         drawn["confusion"] = figures.confusion(labels, predicted, classes, title)
         drawn["predictions"] = figures.predictions(images, labels, predicted, classes, title)
         drawn["mistakes"] = figures.mistakes(images, labels, predicted, probabilities, classes, title)

@@ -7,11 +7,14 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from emnist.checks import number
 from emnist.errors import UserError
 
 
 def build_optimizer(parameters: Iterable[torch.nn.Parameter], name: str, **arguments) -> Optimizer:
     """The class `name` of torch.optim with these arguments, or UserError."""
+    if "lr" in arguments:
+        number("optimizer.lr", arguments["lr"])
     return _build("optimizer", torch.optim, name, Optimizer, parameters, arguments)
 
 
@@ -26,7 +29,7 @@ def build_scheduler(optimizer: Optimizer, name: str | None, **arguments) -> LRSc
         trial.optimizer.step()
         trial.step(*[0.0] if isinstance(trial, ReduceLROnPlateau) else [])
     except Exception as error:
-        raise UserError(f"scheduler={name}: {error}") from error
+        raise refused("scheduler", name, arguments, error) from error
     return _build(*parts, optimizer, arguments)
 
 
@@ -38,4 +41,9 @@ def _build(group: str, module, name: str, kind: type, subject: Any, arguments: d
     try:
         return build(subject, **arguments)
     except Exception as error:  # torch has a dozen ways to refuse a value
-        raise UserError(f"{group}={name}: {error}") from error
+        raise refused(group, name, arguments, error) from error
+
+
+def refused(group: str, name: str, arguments: dict, error: Exception) -> UserError:
+    given = ", ".join(f"{group}.{key}={value}" for key, value in arguments.items())
+    return UserError(f"{group}.name={name} doesn't take {given} ({' '.join(str(error).split())})")

@@ -13,6 +13,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 from emnist.atomic import write_atomically
 from emnist.classifier import Classifier, Diverged
@@ -115,12 +116,6 @@ class Recorder(Checkpoint):
         self.train_seconds += self.train_end - self.epoch_start
         self.images += cast(Classifier, pl_module).images_in_epoch
 
-        parts = [
-            f"{part} loss {row[f'{part}_loss']:.4f} accuracy {row[f'{part}_accuracy']:.2%}"
-            for part in ("train", "val")
-            if f"{part}_loss" in row
-        ]
-        log.info("epoch %d/%s  %s  %.1f s", epoch, trainer.max_epochs, "  ".join(parts), seconds)
         if trainer.is_global_zero:
             with self.writing_events() as writer:
                 for name, value in figures.items():
@@ -133,6 +128,12 @@ class Recorder(Checkpoint):
         if trainer.is_global_zero:
             self.folder.write_csv("metrics.csv", self.rows)
         trainer.save_checkpoint(self.folder.last)
+        parts = [
+            f"{part} loss {row[f'{part}_loss']:.4f} acc {row[f'{part}_accuracy']:.2%}"
+            for part in ("train", "val")
+            if f"{part}_loss" in row
+        ]
+        log.info("epoch %d/%s  %s  %.1f s", epoch, trainer.max_epochs, "  ".join(parts), seconds)
 
     @property
     def images_per_s(self) -> float | None:
@@ -143,13 +144,18 @@ class Recorder(Checkpoint):
         """Give TensorBoard the figures (PNG files) and the hyperparameters with the final metrics."""
         final = ("test_accuracy", "test_loss", "val_accuracy")
         metrics = {f"final/{name}": result[name] for name in final if result[name] is not None}
+        # Without the experiment summary that add_hparams writes, TensorBoard's table has the columns of all runs.
+        _, start, end = hparams(flatten(result["config"]), metrics)
         with self.writing_events() as writer:
             for name, png in figures.items():
                 image = Summary.Image(encoded_image_string=png, colorspace=3)
                 image.width, image.height = struct.unpack(">II", png[16:24])
                 summary = Summary(value=[Summary.Value(tag=f"figures/{name}", image=image)])
                 writer._get_file_writer().add_summary(summary, self.best_epoch)
-            writer.add_hparams(flatten(result["config"]), metrics, run_name=".", global_step=self.best_epoch)
+            for summary in (start, end):
+                writer._get_file_writer().add_summary(summary)
+            for name, value in metrics.items():
+                writer.add_scalar(name, value, self.best_epoch)
             writer.close()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:

@@ -97,7 +97,7 @@ class TrainedClassifier:
     @torch.inference_mode()
     def logits(self, images: Tensor | np.ndarray) -> Tensor:
         """uint8 [N, 28, 28] → logits float32 [N, classes], in 32-bit whatever precision it was trained in."""
-        images = torch.as_tensor(images)
+        images = images if isinstance(images, Tensor) else torch.from_numpy(np.ascontiguousarray(images))
         if images.dtype != torch.uint8 or images.shape[1:] != (28, 28):
             raise ValueError(f"images are {images.dtype} {list(images.shape)}; give uint8 [N, 28, 28]")
         device = next(self.network.parameters()).device
@@ -121,13 +121,15 @@ def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedC
     """
     path = RunFolder(folder).best
     if not path.exists():
-        raise UserError(f"{folder}: no run with a finished epoch ({path.name} is missing in {path.parent})")
-    checkpoint = read_checkpoint(path, device)
+        raise UserError(f"{folder}: not the folder of a run with a finished epoch ({path} is missing)")
+    checkpoint = read_checkpoint(path)
     try:
         about = checkpoint["about"]
         network = build_model(num_classes=len(about["classes"]), **about["model"])
         state, prefix = checkpoint["state_dict"], "network."
         network.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-        return TrainedClassifier(network.to(device), tuple(about["classes"]), about["mean"], about["std"])
+        classifier = TrainedClassifier(network, tuple(about["classes"]), about["mean"], about["std"])
     except Exception as error:
         raise UserError(f"{path}: not a checkpoint of this project ({str(error).splitlines()[0]})") from error
+    network.to(device)
+    return classifier

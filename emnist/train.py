@@ -4,15 +4,15 @@ import atexit
 import gc
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import MissingConfigException
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import ConfigAttributeError
 
 from emnist.console import log_to
 from emnist.errors import UserError
@@ -33,7 +33,7 @@ def main() -> None:
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1" and "LOCAL_RANK" not in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors over instead of printing several lines
     try:
-        if any(argument.startswith("resume=") for argument in sys.argv[1:]):
+        if any(argument.lstrip("+").startswith("resume=") for argument in sys.argv[1:]):
             resume(sys.argv[1:])
         else:
             compose_and_train()
@@ -64,8 +64,10 @@ def resume(arguments: list[str]) -> None:
         raise UserError("resume=FOLDER stands alone: a run goes on with the configuration it began with")
     from emnist.run_folder import RunFolder
 
-    folder = Path(arguments[0].removeprefix("resume="))
-    train(RunFolder(folder).read_config(), folder, resume=True)
+    _, _, name = arguments[0].partition("=")
+    if not Path(name).is_dir() or not name:
+        raise UserError(f"resume={name}: no such folder; give that of a run, such as outputs/cnn/…")
+    train(RunFolder(name).read_config(), Path(name), resume=True)
 
 
 def train(cfg: DictConfig, folder: Path, resume: bool = False) -> None:
@@ -93,8 +95,17 @@ def describe(error: Exception) -> str:
         group, _, option = error.missing_cfg_file.rpartition("/")
         return f"{group}={option}: unknown; choose one of {', '.join(error.options)}"
     message = " ".join(str(error).split())
-    if isinstance(error.__cause__, ConfigAttributeError):
-        return f"{message.split(' To append')[0]} There is no such key; python -m emnist.train --help lists them"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: can't be read; write key=value, and quote a value with brackets or blanks"
+    if isinstance(error, ConfigCompositionException):
+        if ambiguous := re.search("Ambiguous value for argument '(.*?)'", message):
+            return f"{ambiguous[1]}: several values make a multirun; add -m"
+        if unknown := re.search("Could not override '(.*?)'", message):
+            group = unknown[1].partition(".")[0]
+            return (
+                f"{unknown[1]}: no such key here; see python -m emnist.train --help, or conf/{group}/ for all choices"
+            )
+        return message
     return f"{type(error).__name__}: {message}"
 
 

@@ -119,6 +119,8 @@ def test_loaded_run_predicts_as_it_did(run, characters):
     with np.load(folder / "predictions.npz") as saved:
         assert np.array_equal(saved["probabilities"], probabilities.numpy())
     assert torch.equal(classifier.predict(images.numpy()), probabilities)
+    flipped = classifier.predict(images.flip(2))
+    assert torch.equal(classifier.predict(images.numpy()[:, :, ::-1]), flipped)
 
 
 @pytest.mark.parametrize("images", [torch.zeros(3, 28, 28), torch.zeros(3, 27, 28, dtype=torch.uint8)])
@@ -144,7 +146,7 @@ def test_checkpoint_of_a_stranger_runs_no_code(small, tmp_path):
 
 
 def test_no_run_to_load(tmp_path):
-    with pytest.raises(UserError, match="no run with a finished epoch"):
+    with pytest.raises(UserError, match="not the folder of a run with a finished epoch"):
         emnist.load_run(tmp_path)
 
 

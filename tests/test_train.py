@@ -83,8 +83,8 @@ def test_default_folder_is_below_outputs(command, small, tmp_path):
         (["data.fold=5"], "data.fold=5: choose a whole number from 0 to 4"),
         (["data.folds=1000"], "data.folds=1000: choose from 2 to 40"),
         (["data.batch_size=0"], "data.batch_size=0: choose a whole number from 1 on"),
-        (["optimizer.lr=fast"], "optimizer=Adam: "),
-        (["optimizer.speed=1"], "no such key"),
+        (["optimizer.lr=fast"], "optimizer.lr=fast: choose a number from 0 on"),
+        (["optimizer.speed=1"], "optimizer.speed: no such key here"),
         (["trainer.precision=3"], "trainer: "),
         (["+trainer.speed=3"], "trainer: "),
         (["trainer.max_epochs=0"], "trainer.max_epochs=0: choose a whole number from 1 on"),
@@ -99,12 +99,15 @@ def test_default_folder_is_below_outputs(command, small, tmp_path):
         (["data.root=7"], "data.root is 7: give the path of a folder"),
         (["regularization.strength=null"], "regularization.strength=None: choose a number"),
         (["augmentation=affine", "augmentation.shift=x"], "augmentation.shift=x: choose a number"),
-        (["optimizer.betas=[0.9]"], "optimizer=Adam: "),
-        (["scheduler=step", "scheduler.step_size=0"], "scheduler=StepLR: "),
+        (["optimizer.betas=[0.9]"], "optimizer.betas=[0.9]"),
+        (["scheduler=step", "scheduler.step_size=0"], "scheduler.step_size=0"),
         (["+data.color=red"], "data=glyphs: "),
         (["+trainer.logger=true"], "trainer.logger: set by this project"),
         (["trainer.strategy=ddp_spawn", "trainer.devices=2"], "trainer.strategy=ddp_spawn"),
-        (["model"], "OverrideParseException"),
+        (["model"], "model: can't be read; write key=value"),
+        (["model.activation=relu,elu"], "several values make a multirun; add -m"),
+        (["+sed=1"], "sed: no such key"),
+        (["optimzer.lr=1"], "optimzer.lr: no such key here"),
     ],
 )
 def test_wrong_words_get_one_line(command, small, arguments, message):
@@ -179,6 +182,13 @@ def test_resume_takes_nothing_else(command, tmp_path):
     code, _, err = command(f"resume={tmp_path}", "seed=1")
     assert code != 0
     assert "stands alone" in only_line(err)
+
+
+@pytest.mark.parametrize("argument", ["resume=", "resume=nowhere", "+resume=nowhere"])
+def test_resume_of_nothing(command, argument):
+    code, _, err = command(argument)
+    assert code != 0
+    assert "no such folder" in only_line(err)
 
 
 def test_no_space_for_a_checkpoint(command, small, tmp_path):
