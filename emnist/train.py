@@ -101,10 +101,7 @@ def describe(error: Exception) -> str:
         if ambiguous := re.search("Ambiguous value for argument '(.*?)'", message):
             return f"{ambiguous[1]}: several values make a multirun; add -m"
         if unknown := re.search("Could not override '(.*?)'", message):
-            group = unknown[1].partition(".")[0]
-            return (
-                f"{unknown[1]}: no such key here; see python -m emnist.train --help, or conf/{group}/ for all choices"
-            )
+            return f"{unknown[1]}: no such key here; python -m emnist.train --help lists those of these choices"
         return message
     return f"{type(error).__name__}: {message}"
 
