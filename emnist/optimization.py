@@ -29,7 +29,7 @@ def build_scheduler(optimizer: Optimizer, name: str | None, **arguments) -> LRSc
         trial.optimizer.step()
         trial.step(*[0.0] if isinstance(trial, ReduceLROnPlateau) else [])
     except Exception as error:
-        raise refused("scheduler", name, arguments, error) from error
+        raise _refused("scheduler", name, arguments, error) from error
     return _build(*parts, optimizer, arguments)
 
 
@@ -41,9 +41,9 @@ def _build(group: str, module, name: str, kind: type, subject: Any, arguments: d
     try:
         return build(subject, **arguments)
     except Exception as error:  # torch has a dozen ways to refuse a value
-        raise refused(group, name, arguments, error) from error
+        raise _refused(group, name, arguments, error) from error
 
 
-def refused(group: str, name: str, arguments: dict, error: Exception) -> UserError:
+def _refused(group: str, name: str, arguments: dict, error: Exception) -> UserError:
     given = ", ".join(f"{group}.{key}={value}" for key, value in arguments.items())
     return UserError(f"{group}.name={name} doesn't take {given} ({' '.join(str(error).split())})")
