@@ -26,15 +26,15 @@ def first_process() -> bool:
     return int(os.environ.get("LOCAL_RANK", 0)) == 0
 
 
-def log_to(folder: Path) -> None:
-    """Send this process's log to stderr and, with the time, to `folder/train.log`, and nowhere else."""
+def log_to(folder: Path, terminal: bool = True) -> None:
+    """Send this process's log to `folder/train.log`, with the time, and to the terminal's stderr; nowhere else."""
     file = logging.FileHandler(folder / "train.log")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     for handler in root.handlers[:]:
         root.removeHandler(handler)
         handler.close()
-    root.handlers = [StderrHandler(), file]
+    root.handlers = [StderrHandler(), file] if terminal else [file]
     first = first_process()
     logging.raiseExceptions = False  # a full disk is told once, by what needs the space, and not for every line
     threading.excepthook = lambda thrown: logging.getLogger("emnist").debug("in a thread", exc_info=thrown.exc_value)

@@ -1,8 +1,9 @@
-import json
 import logging
 import math
 import os
 import platform
+import subprocess
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -22,10 +23,10 @@ import emnist
 from emnist import figures
 from emnist.checks import directory, whole
 from emnist.classifier import Classifier, Diverged
-from emnist.console import first_process, print_result, quiet_lightning
+from emnist.console import first_process, quiet_lightning
 from emnist.data.module import DataModule
-from emnist.errors import UserError
-from emnist.hardware import choose_precision, describe_device, hide_absent_gpu
+from emnist.errors import UserError, describe
+from emnist.hardware import choose_precision, describe_device, hide_absent_gpu, use_threads
 from emnist.metrics import FIGURES, EpochMetrics
 from emnist.models import build_model
 from emnist.progress import ProgressBar
@@ -35,6 +36,7 @@ from emnist.run_folder import PARTS, RunFolder, load_run
 log = logging.getLogger(__name__)
 
 LIBRARIES = ("torch", "lightning", "torchmetrics", "hydra-core", "numpy")
+CHECKOUT = Path(__file__).resolve().parents[1] / ".git"
 
 
 # What the run folder and the figures rely on, and so is not open to choice.
@@ -54,21 +56,34 @@ FIXED: dict[str, Any] = {
 }
 
 
-def fit(cfg: DictConfig, path: Path, resume: bool = False) -> dict[str, Any]:
+def fit(cfg: DictConfig, path: Path, resume: bool = False, progress_bar: bool = True) -> dict[str, Any]:
     """Train as `cfg` says, test with the best epoch, and leave everything about the run in the folder `path`.
 
     With `resume` it goes on after the last finished epoch of the run in the folder; a finished run's result
     is returned at once. Without, the folder may not hold a run. Returns what result.json holds. Raises
-    UserError for what the configuration can't be.
+    UserError for what the configuration can't be. An error is left in failure.json until the run is resumed.
     """
     folder = RunFolder(path)
     if not resume and (folder.result.exists() or folder.last.exists()):
         raise UserError(f"{path} holds a run already: go on with it by resume={path}, or choose another folder")
     if (result := folder.read_result()) is not None:
         log.info("finished already")
-        print_result(result, path)
         return result
-    config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    folder.failure.unlink(missing_ok=True)
+    try:
+        return train_and_test(cfg, folder, progress_bar)
+    except Exception as error:
+        with suppress(Exception):  # the disk may be what is full
+            folder.write_json("failure.json", {"error": describe(error), "config": plain(cfg)})
+        raise
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+
+
+def train_and_test(cfg: DictConfig, folder: RunFolder, progress_bar: bool) -> dict[str, Any]:
+    config = plain(cfg)
     if unknown := sorted(config.keys() - PARTS):
         raise UserError(f"{unknown[0]}: no such key; python -m emnist.train --help lists them")
     whole("trainer.max_epochs", config["trainer"]["max_epochs"])
@@ -78,6 +93,8 @@ def fit(cfg: DictConfig, path: Path, resume: bool = False) -> dict[str, Any]:
         folder.write_text("config.yaml", OmegaConf.to_yaml(config))
 
     quiet_lightning()
+    threads = config["threads"]
+    use_threads(threads if threads is None else whole("threads", threads))
     hide_absent_gpu()
     L.seed_everything(whole("seed", config["seed"], least=0, most=2**32 - 1), verbose=False)
     data = DataModule(**config["data"], augmentation=config["augmentation"], seed=config["seed"])
@@ -95,7 +112,7 @@ def fit(cfg: DictConfig, path: Path, resume: bool = False) -> dict[str, Any]:
         about={"model": config["model"], "classes": list(classes), "mean": data.mean, "std": data.std},
     )
     recorder = Recorder(folder)
-    trainer = build_trainer(config, recorder, early_stopping="val" in data.evaluated)
+    trainer = build_trainer(config, recorder, early_stopping="val" in data.evaluated, progress_bar=progress_bar)
     parameters = sum(p.numel() for p in network.parameters())
     log.info("%s of %s parameters in %s", config["model"]["name"], f"{parameters:,}", trainer.precision)
 
@@ -131,6 +148,7 @@ def fit(cfg: DictConfig, path: Path, resume: bool = False) -> dict[str, Any]:
         "config": config,
         "versions": {
             "emnist": emnist.__version__,
+            "commit": commit(),
             "python": platform.python_version(),
             **{name: version(name) for name in LIBRARIES},
         },
@@ -141,13 +159,23 @@ def fit(cfg: DictConfig, path: Path, resume: bool = False) -> dict[str, Any]:
         folder.write_bytes(f"figures/{name}.png", png)
     recorder.finish(pngs, result)
     # Last, since a result that exists says that the run is complete.
-    folder.write_text("result.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+    folder.write_json("result.json", result)
     log.debug("test accuracy %s, validation accuracy %s", result["test_accuracy"], result["val_accuracy"])
-    print_result(result, path)
     return result
 
 
-def build_trainer(config: dict[str, Any], recorder: Recorder, early_stopping: bool) -> L.Trainer:
+def commit() -> str | None:
+    """The commit of the code that runs, with `-dirty` where files differ from it; None outside a checkout."""
+    if not CHECKOUT.exists():
+        return None
+    command = ["git", "-C", str(CHECKOUT.parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def build_trainer(config: dict[str, Any], recorder: Recorder, early_stopping: bool, progress_bar: bool) -> L.Trainer:
     arguments = dict(config["trainer"])
     if fixed := sorted(arguments.keys() & {*FIXED, "callbacks", "plugins"}):
         raise UserError(f"trainer.{fixed[0]}: set by this project, not open to choice")
@@ -155,7 +183,7 @@ def build_trainer(config: dict[str, Any], recorder: Recorder, early_stopping: bo
     callbacks: list[Callback] = [recorder]
     if early_stopping and (patience := config["patience"]) is not None:
         callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=whole("patience", patience)))
-    if Console().is_terminal:
+    if progress_bar and Console().is_terminal:
         callbacks.append(ProgressBar())
     plugins: list[Any] = [AtomicCheckpointIO()]
     try:

@@ -6,6 +6,13 @@ from pathlib import Path
 
 import torch
 
+ALL_THREADS = torch.get_num_threads()
+
+
+def use_threads(count: int | None) -> None:
+    """Let torch compute with `count` threads on the CPU; None: as many as it chose itself."""
+    torch.set_num_threads(ALL_THREADS if count is None else count)
+
 
 def hide_absent_gpu() -> None:
     """Spare the optimizers the search for a driver that isn't there.

@@ -16,7 +16,8 @@ from emnist.data.batches import EVALUATION_BATCH, normalize
 from emnist.errors import UserError
 from emnist.models import build_model
 
-PARTS = {"data", "model", "optimizer", "scheduler", "regularization", "augmentation", "trainer", "seed", "patience"}
+PARTS = {"data", "model", "optimizer", "scheduler", "regularization", "augmentation", "trainer"}  # groups of conf/
+PARTS |= {"seed", "patience", "threads"}
 
 
 class RunFolder:
@@ -36,6 +37,10 @@ class RunFolder:
     @property
     def result(self) -> Path:
         return self.path / "result.json"
+
+    @property
+    def failure(self) -> Path:
+        return self.path / "failure.json"
 
     def read_result(self) -> dict | None:
         """What a finished run found out; None while it isn't finished."""
@@ -63,6 +68,9 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         self.write_bytes(name, text.encode())
+
+    def write_json(self, name: str, content: Any) -> None:
+        self.write_text(name, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def write_csv(self, name: str, rows: list[dict]) -> None:
         text = io.StringIO()

@@ -15,6 +15,16 @@ from emnist.errors import UserError, choose
 SOURCES: dict[str, Callable[..., Dataset]] = {"emnist": load_emnist, "glyphs": load_glyphs}
 
 
+def load_dataset(name: str, **source) -> Dataset:
+    """The images of `data.name`; `source` holds the arguments of its loader. Raises UserError for what can't be."""
+    if name not in SOURCES:
+        raise choose("data.name", name, SOURCES)
+    try:
+        return SOURCES[name](**source)
+    except TypeError as error:
+        raise UserError(f"data={name}: {error}") from error
+
+
 class DataModule(L.LightningDataModule):
     """The training set less a fold, the fold as validation, and the test set, in the memory that trains.
 
@@ -34,13 +44,8 @@ class DataModule(L.LightningDataModule):
         **source,
     ):
         super().__init__()
-        if name not in SOURCES:
-            raise choose("data.name", name, SOURCES)
         whole("data.batch_size", batch_size)
-        try:
-            self.dataset: Dataset = SOURCES[name](**source)
-        except TypeError as error:
-            raise UserError(f"data={name}: {error}") from error
+        self.dataset = load_dataset(name, **source)
         self.batch_size, self.seed = batch_size, seed
         self.augmentation = build_augmentation(**augmentation)
         labels = self.dataset.train_labels

@@ -1,0 +1,41 @@
+"""One training in one folder, whatever starts it: a command, Hydra's multirun, or a study."""
+
+import atexit
+import gc
+import logging
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from emnist.console import log_to, print_result
+from emnist.errors import describe
+
+log = logging.getLogger("emnist.train")
+
+
+class JobFailed(Exception):
+    """Trainings that ended in an error which has been said."""
+
+
+def train(cfg: DictConfig, folder: Path, resume: bool = False, quiet: bool = False) -> dict[str, Any]:
+    """Train as `cfg` says, in `folder`; returns the result.
+
+    What goes wrong is said at once, in one line, and raises JobFailed. `quiet` leaves the terminal alone.
+    """
+    log_to(folder, terminal=not quiet)
+    try:
+        from emnist.fit import fit  # torch comes in here, so that --help and --cfg answer at once
+
+        if not gc.get_freeze_count():
+            # The libraries stay: walking over their million objects takes 0.3 s of one job of a multirun or another.
+            gc.freeze()
+            atexit.register(gc.unfreeze)  # else nanobind takes what is frozen for leaks
+        result = fit(cfg, folder, resume, progress_bar=not quiet)
+    except Exception as error:
+        log.error("error: %s", describe(error))
+        log.debug("traceback", exc_info=True)  # for train.log only
+        raise JobFailed(describe(error)) from error
+    if result and not quiet:
+        print_result(result, folder)
+    return result

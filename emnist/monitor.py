@@ -1,0 +1,134 @@
+"""How a study goes: one line that counts its runs, on a terminal in place, in a log file anew with every change."""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+INTERVAL = 0.5  # seconds between two looks at the folders
+
+
+class Monitor:
+    """Counts runs by what they leave in their folders, so it works with any launcher."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.known: set[Path] = set()  # finished in batches that are over
+        self.failures: dict[Path, str] = {}
+        self.finished_here = 0  # in this sitting, over the batches before
+        self.begin = time.monotonic()
+        self.shown = ""
+
+    @contextmanager
+    def watch(self, runs: list[Path], later: int) -> Iterator[None]:
+        """Keep the line up to date while these runs go; about `later` more are to follow."""
+        self.runs, self.later = runs, later
+        self.at_start = {path for path in runs if (path / "result.json").exists()}
+        self.stamps = {path: _changed(path / "train.log") for path in runs}
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.wait(INTERVAL):
+                self.show()
+
+        thread = threading.Thread(target=look, daemon=True)
+        self.show()
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            self.show()
+            if sys.stderr.isatty():
+                print(file=sys.stderr)
+            self.shown = ""
+            done = {path for path in runs if (path / "result.json").exists()}
+            self.finished_here += len(done - self.at_start)
+            self.known |= done
+
+    def fail(self, path: Path, reason: str) -> None:
+        """Say that the run failed, once."""
+        if path not in self.failures:
+            self.failures[path] = reason
+            self._print(f"failed: {path}: {reason}", lasting=True)
+
+    def show(self) -> None:
+        done, running = set(), 0
+        for path in self.runs:
+            if (path / "result.json").exists():
+                done.add(path)
+            elif (path / "failure.json").exists():
+                self.fail(path, _reason(path))
+            elif _changed(path / "train.log") != self.stamps[path]:
+                running += 1
+        total = len(self.known | set(self.runs)) + self.later
+        everything = len(self.known | done)
+        failed = len(self.failures)
+        line = f"{self.name}: {everything} of {'about ' if self.later else ''}{total} done, "
+        line += f"{running} running, {failed} failed"
+        finished = self.finished_here + len(done - self.at_start)
+        remaining = total - everything - failed
+        if finished and remaining > 0:
+            line += f", {_duration((time.monotonic() - self.begin) / finished * remaining)} left"
+        counts = (everything, failed, running)
+        self._print(line, lasting=False, counts=counts)
+
+    def _print(self, line: str, lasting: bool, counts: tuple = ()) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{line}", end="\n" if lasting else "", file=sys.stderr, flush=True)
+        elif lasting or str(counts[:2]) != self.shown:
+            if not lasting:
+                self.shown = str(counts[:2])
+            print(line, file=sys.stderr, flush=True)
+
+
+def print_summary(plan: dict[str, Any], folder: Path) -> None:
+    """The end of a study: accuracies by factor and value, averaged over folds and seeds."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("factor", "value", "validation", "test", "runs", title=f"study {plan['study']}")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for factor in plan["factors"]:
+        for i, value in enumerate(factor["values"]):
+            results = _results(folder / value["cell"], plan["runs"]) if value["cell"] else []
+            shown = [
+                f"{fmean(figures):.2%}" if (figures := [r[key] for r in results if r[key] is not None]) else "–"
+                for key in ("val_accuracy", "test_accuracy")
+            ]
+            mark = " *" if value["cell"] == factor["reference"] else " ←" if value["label"] == factor["chosen"] else ""
+            table.add_row(
+                factor["name"] if i == 0 else "", value["label"] + mark, *shown, f"{len(results)}/{len(plan['runs'])}"
+            )
+        table.add_section()
+    Console().print(table)
+    print("* the configuration it starts from" + ("   ← the best of it" if plan["mode"] == "greedy" else ""))
+    print(f"python -m emnist.report {folder} tells which differences are real")
+
+
+def _results(cell: Path, runs: list[str]) -> list[dict[str, Any]]:
+    paths = [cell / run / "result.json" for run in runs]
+    return [json.loads(path.read_text()) for path in paths if path.exists()]
+
+
+def _reason(path: Path) -> str:
+    try:
+        return json.loads((path / "failure.json").read_text())["error"]
+    except FileNotFoundError:  # just taken up again
+        return "unknown"
+
+
+def _changed(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{seconds:.0f} s" if seconds < 100 else f"{minutes} min" if minutes < 100 else f"{minutes / 60:.1f} h"

@@ -1,0 +1,110 @@
+"""What a study varies: the factors of conf/study/*.yaml, their values, and what the report says of each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from emnist.checks import listed, whole
+from emnist.errors import UserError, choose
+
+MODES = ("around", "greedy")
+CLAIMS = ("better", "worse", "not better", "no different")
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of a factor."""
+
+    label: str
+    overrides: tuple[str, ...]  # what sets it
+    published: float | None  # the report's test accuracy in %
+    rank: int | None  # the report's order within the factor, 1 the best, where it gives one
+    claim: str | None  # what the report says of it against the reference, where it says so in words alone
+
+
+@dataclass(frozen=True)
+class Factor:
+    name: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    name: str
+    mode: str  # around, greedy
+    reference: tuple[str, ...]  # overrides
+    folds: tuple[int | None, ...]
+    seeds: tuple[int, ...]
+    only: tuple[str, ...] | None  # factors, or factor/value; None: all
+    factors: tuple[Factor, ...]
+
+    def wanted(self, factor: Factor) -> Iterator[Value]:
+        """The values of the factor that are to be trained."""
+        for value in factor.values:
+            if self.only is None or factor.name in self.only or f"{factor.name}/{value.label}" in self.only:
+                yield value
+
+
+def read_study(name: str, config: dict[str, Any]) -> Study:
+    """The study `name` from its part of the configuration. Raises UserError, naming the key, for what can't be."""
+    where = f"study={name}"
+    keys = {"mode", "reference", "folds", "seeds", "only", "factors"}
+    _same_keys(where, config, keys)
+    if config["mode"] not in MODES:
+        raise choose("study.mode", config["mode"], MODES)
+    folds = listed("study.folds", config["folds"])
+    for fold in folds:
+        if fold is not None:
+            whole("study.folds", fold, least=0)
+        elif config["mode"] == "greedy":
+            raise UserError("study.folds: a greedy study chooses by validation accuracy, so null is no fold for it")
+    seeds = [whole("study.seeds", seed, least=0) for seed in listed("study.seeds", config["seeds"])]
+    for key, values in (("folds", folds), ("seeds", seeds)):
+        if not values or len(set(values)) < len(values):
+            raise UserError(f"study.{key}={config[key]}: give each once, and one at least")
+    if not isinstance(config["factors"], dict) or not config["factors"]:
+        raise UserError(f"{where}: study.factors is empty; give factor → value → what sets it")
+    factors = tuple(_factor(where, str(name), values) for name, values in config["factors"].items())
+    only = None if config["only"] is None else tuple(map(str, listed("study.only", config["only"])))
+    names = [factor.name for factor in factors]
+    for entry in only or ():
+        factor, _, label = entry.partition("/")
+        if factor not in names:
+            raise choose("study.only", entry, names)
+        labels = [value.label for value in factors[names.index(factor)].values]
+        if label and label not in labels:
+            raise choose("study.only", entry, [f"{factor}/{label}" for label in labels])
+    reference = tuple(map(str, listed("study.reference", config["reference"])))
+    return Study(name, config["mode"], reference, tuple(folds), tuple(seeds), only, factors)
+
+
+def _factor(where: str, name: str, values: object) -> Factor:
+    if not isinstance(values, dict) or not values:
+        raise UserError(f"{where}: study.factors.{name} has no values; give value → what sets it")
+    return Factor(name, tuple(_value(f"{where}: {name}/{label}", str(label), rest) for label, rest in values.items()))
+
+
+def _value(where: str, label: str, config: object) -> Value:
+    if not isinstance(config, dict):
+        raise UserError(f"{where}: give {{set: overrides, published: accuracy in %}}")
+    given = {"published": None, "rank": None, "claim": None, **config}
+    _same_keys(where, given, {"set", "published", "rank", "claim"})
+    overrides = given["set"] if isinstance(given["set"], list) else [given["set"]]
+    for override in overrides:
+        if not isinstance(override, str) or "=" not in override:
+            raise UserError(f"{where}: set: {override} is no override; write key=value")
+    published, claim = given["published"], given["claim"]
+    if published is not None and (isinstance(published, bool) or not isinstance(published, int | float)):
+        raise UserError(f"{where}: published: {published} is no accuracy in %")
+    if given["rank"] is not None:
+        whole(f"{where}: rank", given["rank"])
+    if claim not in (None, *CLAIMS):
+        raise choose(f"{where}: claim", claim, CLAIMS)
+    return Value(label, tuple(overrides), published, given["rank"], claim)
+
+
+def _same_keys(where: str, config: dict, keys: set[str]) -> None:
+    if unknown := sorted(config.keys() - keys):
+        raise UserError(f"{where}: {unknown[0]}: no such key; there are {', '.join(sorted(keys))}")
+    if missing := sorted(keys - config.keys()):
+        raise UserError(f"{where}: {missing[0]} is missing")

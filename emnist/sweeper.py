@@ -1,0 +1,256 @@
+"""Studies for Hydra: a sweeper that hands its launcher every training a study still lacks.
+
+A cell is a configuration apart from fold and seed; a run is a cell with both. Where a run lies follows from its
+resolved configuration and its data alone. So a cell that factors or studies share is trained once, and a study that
+was stopped finds what it has.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any, cast
+
+from filelock import FileLock
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from emnist.atomic import write_atomically
+from emnist.errors import UserError, describe
+from emnist.job import JobFailed, train
+from emnist.monitor import Monitor, print_summary
+from emnist.study import Factor, Value, read_study
+
+PLUGIN = "hydra_plugins.emnist.StudySweeper"  # the name in conf/hydra/sweeper/study.yaml
+
+
+def register() -> None:
+    """Let Hydra find the sweeper.
+
+    It takes plugins from modules called hydra_plugins alone. An entry under such a name stands in for a
+    package of its own; the class keeps its true module, by which worker processes import it.
+    """
+    Plugins.instance().class_name_to_class[PLUGIN] = StudySweeper
+
+
+def train_run(cfg: DictConfig) -> None:
+    """One run of a study, in whatever process the launcher chose; goes on where it was stopped."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    with FileLock(folder / ".lock"):  # another study may be at the same run
+        train(cfg, folder, resume=True, quiet=True)
+
+
+@dataclass(frozen=True)
+class Cell:
+    id: str  # folder, below that of all studies
+    overrides: tuple[str, ...]
+
+
+class StudySweeper(Sweeper):
+    """Trains the cells of a study, a batch at a time, and leaves `<study>.json`, which says what they mean."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.config: DictConfig = config
+        self.loader = hydra_context.config_loader
+        self.launcher: Launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=train_run, config=config
+        )
+        self.folder = Path(config.hydra.sweep.dir)
+        self.fingerprints: dict[str, str] = {}
+        self.cells: dict[tuple[str, ...], Cell] = {}  # composing one takes 60 ms
+        self.launched = 0
+        for name in ("hydra", "hydra_plugins"):  # a line a job, before the first of them
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Train what is missing. Raises JobFailed where runs failed, after all others are done."""
+        choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else self.config.hydra.runtime.choices
+        config = cast(dict[str, Any], OmegaConf.to_container(self.config.study, resolve=True))
+        self.study = study = read_study(choices["study"], config)
+        self.where = f"study={study.name}"
+        start = merge(study.reference, self.own_overrides(arguments))
+        # Every value is composed before the first training, so that what can't be is said at once.
+        for factor in study.factors:
+            for value in factor.values:
+                self.cell(merge(start, value.overrides), factor, value)
+        plan: dict[str, Any] = {
+            "study": study.name,
+            "mode": study.mode,
+            "runs": [run_name(fold, seed) for fold in study.folds for seed in study.seeds],
+            "reference": self.cell(start).id,
+            "overrides": list(start),
+            "factors": [describe_factor(factor) for factor in study.factors],
+        }
+        steps = [study.factors] if study.mode == "around" else [(factor,) for factor in study.factors]
+        wanted = [[v for f in step for v in study.wanted(f)] for step in steps]
+        self.monitor = Monitor(study.name)
+        current = start
+        for number, step in enumerate(steps):
+            reference = self.cell(current)
+            cells = {reference.id: reference} if wanted[number] else {}
+            for factor in step:
+                entry = plan["factors"][study.factors.index(factor)]
+                entry["reference"] = reference.id
+                for value, row in zip(factor.values, entry["values"], strict=True):
+                    cell = self.cell(merge(current, value.overrides), factor, value)
+                    row["cell"] = cell.id
+                    if value in wanted[number]:
+                        cells[cell.id] = cell
+            self.write(plan)
+            still = sum(max(len(values) - 1, 0) for values in wanted[number + 1 :])  # of each step one is known by then
+            self.train(list(cells.values()), later=len(plan["runs"]) * still)
+            if study.mode == "greedy" and wanted[number]:
+                (factor,) = step
+                entry = plan["factors"][number]
+                entry["chosen"], current = self.best(factor, current)
+                self.write(plan)
+        print_summary(plan, self.folder)
+        if self.monitor.failures:
+            raise JobFailed(f"{len(self.monitor.failures)} runs failed")
+
+    def own_overrides(self, arguments: list[str]) -> list[str]:
+        """What the command line adds to every cell. Raises UserError for what a study decides by itself."""
+        parser = OverridesParser.create(config_loader=self.loader)
+        overrides = [o for o in parser.parse_overrides(arguments) if o.key_or_group.split(".")[0] != "study"]
+        for override in overrides:
+            key, given = override.key_or_group, override.input_line
+            if key in ("data.fold", "seed"):
+                raise UserError(f"{given}: a study has study.folds=[…] and study.seeds=[…] for that")
+            if override.is_sweep_override():
+                raise UserError(f"{given}: several values; a study varies its factors alone")
+        return [cast(str, override.input_line) for override in overrides]
+
+    def cell(self, overrides: tuple[str, ...], factor: Factor | None = None, value: Value | None = None) -> Cell:
+        """The cell that these overrides make. Raises UserError, naming the value, where Hydra can't compose it."""
+        if overrides not in self.cells:
+            try:
+                composed = self.loader.load_sweep_config(self.config, list(overrides))
+                with open_dict(composed):
+                    del composed["hydra"]
+                config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
+            except Exception as error:
+                place = f"{factor.name}/{value.label}: " if factor and value else ""
+                raise UserError(f"{self.where}: {place}{describe(error)}") from error
+            self.cells[overrides] = Cell(f"{config['model']['name']}/{self.identity(config)}", overrides)
+        return self.cells[overrides]
+
+    def identity(self, config: dict[str, Any]) -> str:
+        """What the runs of a cell have in common: configuration and data, wherever that lies."""
+        data = {key: value for key, value in config["data"].items() if key not in ("root", "fold")}
+        source = {key: value for key, value in config["data"].items() if key not in SPLITTING}
+        key = json.dumps(source, sort_keys=True)
+        if key not in self.fingerprints:
+            from emnist.data.module import load_dataset  # torch comes in here
+
+            self.fingerprints[key] = load_dataset(**source).fingerprint
+        data["fingerprint"] = self.fingerprints[key]
+        rest = {key: value for key, value in config.items() if key not in ("data", "seed")}
+        return hashlib.sha256(json.dumps({**rest, "data": data}, sort_keys=True).encode()).hexdigest()[:12]
+
+    def runs(self, cell: Cell) -> dict[Path, list[str]]:
+        """Folder and overrides of each run."""
+        runs = {}
+        for fold in self.study.folds:
+            for seed in self.study.seeds:
+                name = run_name(fold, seed)
+                place = [f"hydra.sweep.dir={quoted(self.folder)}", f"hydra.sweep.subdir={cell.id}/{name}"]
+                fold_and_seed = [f"data.fold={'null' if fold is None else fold}", f"seed={seed}"]
+                runs[self.folder / cell.id / name] = [*cell.overrides, *fold_and_seed, *place]
+        return runs
+
+    def train(self, cells: Sequence[Cell], later: int) -> None:
+        """Train the runs of these cells that have no result yet, all in one batch; `later` are to follow."""
+        runs = {path: overrides for cell in cells for path, overrides in self.runs(cell).items()}
+        missing = {path: overrides for path, overrides in runs.items() if not (path / "result.json").exists()}
+        for path in missing:
+            (path / "failure.json").unlink(missing_ok=True)  # it gets another chance
+        with self.monitor.watch(list(runs), later):
+            if not missing:
+                return
+            try:
+                returns = self.launcher.launch(list(missing.values()), initial_job_idx=self.launched)
+            except Exception as error:
+                reason = f"a process ended before its time ({describe(error)}); the same command goes on from here"
+                raise UserError(f"{self.where}: {reason}") from error
+            self.launched += len(missing)
+            for path, job in zip(missing, returns, strict=True):
+                if not (path / "result.json").exists() and not (path / "failure.json").exists():
+                    self.monitor.fail(path, describe(job._return_value))
+
+    def best(self, factor: Factor, current: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+        """Label and overrides of the value with the highest validation accuracy, averaged over folds and seeds.
+
+        The configuration so far stays, label None or its own, unless a value is better. Raises UserError
+        where nothing has a validation accuracy in every run.
+        """
+        candidates: list[tuple[str | None, tuple[str, ...]]] = [
+            (value.label, merge(current, value.overrides)) for value in self.study.wanted(factor)
+        ]
+        at_hand = self.cell(current).id
+        if at_hand not in {self.cell(overrides).id for _, overrides in candidates}:
+            candidates.insert(0, (None, current))
+        means: dict[str | None, tuple[float, bool]] = {}
+        for label, overrides in candidates:
+            accuracies = [read_accuracy(path) for path in self.runs(self.cell(overrides))]
+            if None not in accuracies:
+                cell_is_at_hand = self.cell(overrides).id == at_hand  # which wins a tie
+                means[label] = (fmean(cast(list[float], accuracies)), cell_is_at_hand)
+        if not means:
+            raise UserError(
+                f"{self.where}: {factor.name}: no value has a validation accuracy in every run, so none is the best; "
+                f"the reasons are in failure.json and result.json under {self.folder}"
+            )
+        label = max(means, key=lambda label: means[label])
+        return label, dict(candidates)[label]
+
+    def write(self, plan: dict[str, Any]) -> None:
+        text = json.dumps(plan, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(self.folder / f"{self.study.name}.json", lambda file: file.write(text.encode()))
+
+
+SPLITTING = ("batch_size", "folds", "fold", "fold_seed")  # keys of data that don't say which images there are
+
+
+def run_name(fold: int | None, seed: int) -> str:
+    return f"{'all' if fold is None else f'fold{fold}'}_seed{seed}"
+
+
+def describe_factor(factor: Factor) -> dict[str, Any]:
+    """As it stands in the plan: `reference` and `cell` are filled in once they are known."""
+    values = [
+        {
+            "label": value.label,
+            "overrides": list(value.overrides),
+            "published": value.published,
+            "rank": value.rank,
+            "claim": value.claim,
+            "cell": None,
+        }
+        for value in factor.values
+    ]
+    return {"name": factor.name, "reference": None, "chosen": None, "values": values}
+
+
+def merge(overrides: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
+    """Both, the later of two for the same key alone: Hydra refuses a choice made twice."""
+    return tuple({override.lstrip("+~").partition("=")[0]: override for override in (*overrides, *more)}.values())
+
+
+def quoted(path: Path) -> str:
+    """A path as the value of an override."""
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def read_accuracy(path: Path) -> float | None:
+    """Validation accuracy of the best epoch of the run in `path`; None where there is none."""
+    from emnist.run_folder import RunFolder
+
+    return (RunFolder(path).read_result() or {}).get("val_accuracy")
