@@ -51,6 +51,13 @@ class RunFolder:
         except ValueError as error:
             raise UserError(f"{self.result}: damaged ({error}); delete it to finish the run again") from error
 
+    def read_failure(self) -> dict | None:
+        """What a failed run failed of; None for others."""
+        try:
+            return json.loads(self.failure.read_text()) if self.failure.exists() else None
+        except ValueError as error:
+            raise UserError(f"{self.failure}: damaged ({error}); delete it") from error
+
     def read_config(self) -> DictConfig:
         """The configuration the run began with; raises UserError where there is no run."""
         # Hydra's own copy serves a run that was killed before it came to write its resolved one.

@@ -5,7 +5,6 @@ resolved configuration and its data alone. So a cell that factors or studies sha
 was stopped finds what it has.
 """
 
-import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from emnist.atomic import write_atomically
 from emnist.errors import UserError, describe
+from emnist.identity import cell_id, run_name
 from emnist.job import JobFailed, train
 from emnist.monitor import Monitor, print_summary
 from emnist.study import Factor, Value, read_study
@@ -139,21 +139,18 @@ class StudySweeper(Sweeper):
             except Exception as error:
                 place = f"{factor.name}/{value.label}: " if factor and value else ""
                 raise UserError(f"{self.where}: {place}{describe(error)}") from error
-            self.cells[overrides] = Cell(f"{config['model']['name']}/{self.identity(config)}", overrides)
+            self.cells[overrides] = Cell(cell_id(config, self.fingerprint(config["data"])), overrides)
         return self.cells[overrides]
 
-    def identity(self, config: dict[str, Any]) -> str:
-        """What the runs of a cell have in common: configuration and data, wherever that lies."""
-        data = {key: value for key, value in config["data"].items() if key not in ("root", "fold")}
-        source = {key: value for key, value in config["data"].items() if key not in SPLITTING}
+    def fingerprint(self, data: dict[str, Any]) -> str:
+        """That of the images which this part of a configuration stands for."""
+        source = {key: value for key, value in data.items() if key not in SPLITTING}
         key = json.dumps(source, sort_keys=True)
         if key not in self.fingerprints:
             from emnist.data.module import load_dataset  # torch comes in here
 
             self.fingerprints[key] = load_dataset(**source).fingerprint
-        data["fingerprint"] = self.fingerprints[key]
-        rest = {key: value for key, value in config.items() if key not in ("data", "seed")}
-        return hashlib.sha256(json.dumps({**rest, "data": data}, sort_keys=True).encode()).hexdigest()[:12]
+        return self.fingerprints[key]
 
     def runs(self, cell: Cell) -> dict[Path, list[str]]:
         """Folder and overrides of each run."""
@@ -217,10 +214,6 @@ class StudySweeper(Sweeper):
 
 
 SPLITTING = ("batch_size", "folds", "fold", "fold_seed")  # keys of data that don't say which images there are
-
-
-def run_name(fold: int | None, seed: int) -> str:
-    return f"{'all' if fold is None else f'fold{fold}'}_seed{seed}"
 
 
 def describe_factor(factor: Factor) -> dict[str, Any]:

@@ -1,0 +1,365 @@
+"""The chapters of a report, each a function that adds what it has to say to a document."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from statistics import fmean, median
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from emnist import figures, study_figures
+from emnist.collection import Cell, Run
+from emnist.comparison import (
+    NO_DIFFERENCE,
+    OFFICIAL_TEST_IMAGES,
+    Estimate,
+    Row,
+    StudyResult,
+    correct,
+    difference,
+    test_accuracy,
+    val_accuracy,
+)
+from emnist.cost import measure_cost, multiply_accumulates
+from emnist.document import Document
+from emnist.hardware import describe_device
+from emnist.recorder import flatten
+from emnist.run_folder import load_run
+from emnist.study_figures import Point
+
+FAMILIES = {"mlp": "MLP", "cnn": "CNN", "resnet": "ResNet"}
+
+SAID = {"better": "higher", "worse": "lower", "not better": "not higher", "no different": "equal"}
+
+METHOD = (
+    "*Validation* is the mean over the runs of a value (folds, and seeds where there are several) of the accuracy in "
+    "the best epoch, with a 95% t-interval from their spread; with one run it is Wilson's for the number of images. "
+    "Validation alone chooses: the best epoch, the best value, the best cell.",
+    "*Test* is the mean over the same runs, which all see the same test images, with Wilson's 95% interval for that "
+    "number of images. It chooses nothing.",
+    "*Difference* is that in test accuracy from the value the factor started from (\\*), in points, over pairs of runs "
+    "with the same fold and seed, with a 95% interval from the spread over the test images.",
+    "*p* tests that neither is more often right on these images: McNemar's test, exact. With several pairs of runs "
+    "an image counts once, by how often the one was right less how often the other was. It is corrected for all "
+    "comparisons of the study after Holm.",
+    "*Verdict* is better or worse where p is below 0.05 and every pair of runs goes the same way, else "
+    f"{NO_DIFFERENCE}. With one pair of runs it speaks of these two networks: another seed may say otherwise.",
+    "*Published* and *the report* are the published test accuracy, and what it or the order that the report gives "
+    f"says of a value against the starting one. *Within error*: two samples of {OFFICIAL_TEST_IMAGES:,} test images may "
+    "differ by as much between equal classifiers (95%, images not paired, which is all that published figures allow).",
+    "*Agrees* compares directions, not sizes. *Not confirmed* is a difference that the report claims and this study "
+    "can't see.",
+)
+
+
+def findings(document: Document, studies: list[StudyResult]) -> None:
+    """What the studies say in a few sentences, contradictions first."""
+    for study in studies:
+        compared = study.compared
+        if not compared:
+            continue
+        verdicts = Counter(d.verdict for *_, d in compared)
+        points = [
+            f"Of {len(compared)} values compared, {verdicts['better']} are better, {verdicts['worse']} worse, and "
+            f"{verdicts[NO_DIFFERENCE]} show {NO_DIFFERENCE} from where their factor started."
+        ]
+        agreement: dict[str, list[str]] = defaultdict(list)
+        for factor, row, d in compared:
+            if row.claim:
+                name, here = f"{words(factor)} {row.label}", f"{d.verdict} here, {points_of(d.estimate)} points"
+                agrees = row.claim.agrees(d.verdict)
+                agreement[agrees].append(
+                    f"**{name}** is {here}; the report has it {SAID[row.claim.direction]}." if agrees == "no" else name
+                )
+        if claims := sum(map(len, agreement.values())):
+            points.append(
+                f"Of {claims} claims of the report, {len(agreement['yes'])} agree with what was measured, "
+                f"{len(agreement['no'])} don't, and {len(agreement['not confirmed'])} are not confirmed."
+            )
+        points += agreement["no"]
+        if agreement["not confirmed"]:
+            points.append(f"Not confirmed: {', '.join(agreement['not confirmed'])}.")
+        published = [row.claim for _, row, _ in compared if row.claim and row.claim.points is not None]
+        if published:
+            points.append(
+                f"{sum(not claim.beyond_error for claim in published)} of the {len(published)} published differences "
+                f"between these values are within the sampling error of {OFFICIAL_TEST_IMAGES:,} test images."
+            )
+        half = median(50 * (d.estimate.high - d.estimate.low) for *_, d in compared)
+        points.append(f"The intervals of the differences reach {half:.2f} points to either side in the median.")
+        document.heading(f"{title(study)} in short", 3)
+        document.points(points)
+
+
+def families(document: Document, studies: list[StudyResult], others: list[Cell]) -> None:
+    """The best cell of each family by validation: accuracy, cost, and whether they differ."""
+    everything = [(cell, study.describe(cell), study.planned) for study in studies for cell in study.cells]
+    everything += [(cell, "outside of studies", len(cell.runs)) for cell in others]
+    best: dict[str, tuple[Cell, str]] = {}
+    for cell, label, planned in everything:
+        values = cell.figures("val_accuracy")
+        if cell.results and len(values) == planned:
+            family = cell.config["model"]["name"]
+            if family not in best or fmean(values) > fmean(best[family][0].figures("val_accuracy")):
+                best[family] = (cell, label)
+    if not best:
+        return
+    document.heading("The families compared")
+    document.text("Each by its cell with the highest mean validation accuracy, of those with all their runs.")
+    order = sorted(best, key=lambda family: [*FAMILIES, family].index(family))
+    rows = []
+    for family in order:
+        cell, label = best[family]
+        cost = measure_cost(cell.results[0].folder.path)
+        rows.append(
+            [
+                family_name(cell),
+                label,
+                percent(val_accuracy(cell)),
+                percent(test_accuracy(cell)),
+                f"{cell.figures('parameters')[0]:,}",
+                thousands(macs(cell)),
+                f"{fmean(cell.figures('epochs')):.0f}",
+                f"{fmean(cell.figures('duration_s')):,.0f}",
+                f"{cost.images_per_s:,.0f}",
+                f"{cost.megabytes:.2f}",
+            ]
+        )
+    columns = [
+        "family",
+        "cell",
+        "validation % [95%]>",
+        "test % [95%]>",
+        "parameters>",
+        "multiply-accumulates>",
+        "epochs>",
+    ]
+    document.table([*columns, "training s>", "images/s>", "MB>"], rows)
+    device = describe_device(torch.device("cpu"))
+    document.text(
+        "Multiply-accumulates are those of one image, counted by torch. *Training* is the mean of the runs on the "
+        "hardware named under [Provenance](#provenance), beside whatever else went on there. *Images/s* is inference "
+        f"in 32-bit on {device['name']}, {device['threads']} threads, measured when this was written; *MB* the checkpoint."
+    )
+    pairs = [(best[a][0], best[b][0]) for i, a in enumerate(order) for b in order[i + 1 :]]
+    compared = [(a, b, d) for a, b in pairs if (d := difference(b, a)) is not None]
+    correct([d for *_, d in compared])
+    if compared:
+        document.table(
+            ["", "difference [95%]>", "p (Holm)>", "pairs of runs>", "verdict"],
+            [
+                [
+                    f"{family_name(b)} against {family_name(a)}",
+                    points_of(d.estimate),
+                    p_value(d.p_corrected),
+                    f"{d.pairs}",
+                    d.verdict,
+                ]
+                for a, b, d in compared
+            ],
+        )
+    named = {id(cell) for cell, _ in best.values()}
+    points = [
+        Point(family_name(cell), macs(cell), accuracy, label if id(cell) in named else None)
+        for cell, label, _ in everything
+        if (accuracy := test_accuracy(cell)) is not None
+    ]
+    heading = f"Every cell: test accuracy and cost\n{data_of([cell for cell, *_ in everything])}"
+    picture(
+        document, "cost", study_figures.accuracy_and_cost(points, heading), "Test accuracy over multiply-accumulates"
+    )
+
+
+def study(document: Document, study: StudyResult) -> None:
+    """A study's table and figures."""
+    document.heading(title(study))
+    how = "Each factor varied alone around the reference (\\*)."
+    if study.mode == "greedy":
+        how = "Factors in this order, each from the best so far (\\*); the next starts from the best by validation (←)."
+    data = data_of(study.cells)
+    document.text(f"{how} {data}: {study.planned} runs a value, from `{' '.join(study.overrides)}`.")
+    if study.planned == 1:
+        document.text("One run a value: the verdicts are about these networks, not yet about the settings.")
+    rows = [
+        [f"**{words(factor)}**" if i == 0 else "", *value_line(row)]
+        for factor, rows in study.factors.items()
+        for i, row in enumerate(rows)
+    ]
+    document.table(["factor", *COLUMNS], rows)
+    failed = [
+        f"{words(factor)} {row.label} failed: {reason}"
+        for factor, values in study.factors.items()
+        for row in values
+        for reason in row.reasons
+    ]
+    if failed:
+        document.points(failed)
+    if study.compared:
+        figure = study_figures.differences(study, f"{title(study)}: differences in test accuracy\n{data}")
+        picture(document, f"{study.name}_differences", figure, "Differences with their intervals")
+    if any(sum(row.val is not None for row in rows) > 1 for rows in study.factors.values()):
+        heading = f"{title(study)}: validation accuracy (%) by epoch, mean and range over runs\n{data}"
+        picture(document, f"{study.name}_factors", study_figures.factors(study, heading), "Learning curves by factor")
+    if study.best is None or not study.best.results:
+        document.text("No cell has all its runs yet, so none is the best.")
+    else:
+        best_cell(document, study, study.best, data)
+
+
+def best_cell(document: Document, study: StudyResult, best: Cell, data: str) -> None:
+    """Curves, confusion and predictions of the best cell by validation."""
+    name = study.describe(best)
+    document.heading(f"The best of the {title(study)} by validation: {name}", 3)
+    figure = study_figures.curves(best, f"{title(study)}, {name}: mean and range over {len(best.runs)} runs\n{data}")
+    picture(document, f"{study.name}_curves", figure, "Learning curves of the best")
+    answers = [run.answers for run in best.results if run.answers is not None]
+    if not answers:
+        return
+    labels = np.concatenate([label for label, _ in answers])
+    predicted = np.concatenate([guess for _, guess in answers])
+    first = best.results[0]
+    classes = list(load_run(first.folder.path).classes)
+    accuracy = (labels == predicted).mean()
+    heading = (
+        f"{title(study)}, {name}: test accuracy {accuracy:.2%}, {len(answers)} runs on {len(answers[0][0]):,} images"
+    )
+    figure = figures.confusion(labels, predicted, classes, f"{heading}\n{data}")
+    picture(document, f"{study.name}_confusion", figure, "Test confusion matrix")
+    document.text(f"Most confused on the test images, {len(answers)} runs together:")
+    rows = [
+        [true, guess, f"{count}", f"{100 * count / (labels == classes.index(true)).sum():.1f}"]
+        for true, guess, count in figures.confused_pairs(labels, predicted, classes)[:10]
+    ]
+    document.table(["true", "predicted", "times>", "% of the true class>"], rows)
+    grid = first.folder.path / "figures" / "predictions.png"
+    if grid.exists():
+        document.text(f"Test images and the predictions of one of its runs, `{first.name}`:")
+        document.picture(f"figures/{study.name}_predictions.png", grid.read_bytes(), "Test images with predictions")
+
+
+COLUMNS = ["value", "published %>", "validation % [95%]>", "test % [95%]>", "difference [95%]>", "p (Holm)>", "verdict"]
+COLUMNS += ["the report", "agrees", "runs"]
+
+
+def value_line(row: Row) -> list[str]:
+    """What the table says of a value."""
+    label = row.label + (" \\*" if row.is_start else "") + (" ←" if row.is_chosen else "")
+    published = "–" if row.published is None else f"{row.published:.2f}"
+    line = [label, published, percent(row.val), percent(row.test)]
+    state = row.state or f"{row.planned}"
+    d = row.difference
+    if d is None:
+        return [*line, "", "", "" if row.cell.runs else "missing", claim_words(row), "", state]
+    if d.same_sign < d.pairs:
+        state += f"; {d.same_sign} of {d.pairs} pairs go this way"
+    agrees = row.claim.agrees(d.verdict) if row.claim else ""
+    return [*line, points_of(d.estimate), p_value(d.p_corrected), d.verdict, claim_words(row), agrees, state]
+
+
+def others(document: Document, cells: list[Cell]) -> None:
+    """Runs that belong to no study, grouped by configuration."""
+    if not cells:
+        return
+    document.heading("Runs outside of studies")
+    rows = []
+    for family in sorted({cell.config["model"]["name"] for cell in cells}):
+        here = [cell for cell in cells if cell.config["model"]["name"] == family]
+        for cell, settings in zip(here, differing_settings(here), strict=True):
+            fates = Counter(run.fate for run in cell.runs)
+            state = ", ".join(f"{count} {fate}" for fate, count in sorted(fates.items()))
+            reasons = sorted({run.failure for run in cell.runs if run.failure is not None})
+            names = ", ".join(f"`{run.name}`" for run in cell.runs[:3]) + (" …" if len(cell.runs) > 3 else "")
+            accuracies = [percent(val_accuracy(cell)), percent(test_accuracy(cell))]
+            rows.append([family_name(cell), settings, *accuracies, "; ".join([state, *reasons]), names])
+    document.text("What sets them apart within their family; means over folds and seeds.")
+    document.table(["family", "settings", "validation % [95%]>", "test % [95%]>", "runs", "folders"], rows)
+
+
+def provenance(document: Document, runs: list[Run]) -> None:
+    """Data, code, libraries and hardware of all runs with a result."""
+    document.heading("Provenance")
+    groups: Counter[tuple[str, ...]] = Counter()
+    for run in runs:
+        if run.result is not None:
+            data, versions, device = (run.result[key] for key in ("data", "versions", "device"))
+            libraries = ", ".join(f"{name} {v}" for name, v in versions.items() if name not in ("emnist", "commit"))
+            threads = f"{device['threads']} threads a run, " if "threads" in device else ""
+            groups[
+                (
+                    FAMILIES.get(run.config["model"]["name"], run.config["model"]["name"]),
+                    f"{data['description']} (sha256 {data['fingerprint'][:12]}…)",
+                    f"emnist {versions['emnist']}, commit {versions['commit'] or 'unknown'}",
+                    libraries,
+                    f"{device['name']}, {threads}{device['precision']}",
+                )
+            ] += 1
+    rows = [[*group, f"{count}"] for group, count in sorted(groups.items())]
+    document.table(["family", "data", "code", "libraries", "hardware", "runs>"], rows)
+    if any(run.result["data"]["official"] is False for run in runs if run.result):
+        document.text("Not the data the report measured on, so its figures stand beside these, not against them.")
+
+
+def differing_settings(cells: Sequence[Cell]) -> list[str]:
+    """For each cell the keys that are not the same in all of them, with its values."""
+    flat = [flatten(cell.config) for cell in cells]
+    keys = sorted({key for config in flat for key in config} - {"data.root", "data.fold", "seed"})
+    varied = [key for key in keys if len({str(config.get(key)) for config in flat}) > 1]
+    return [", ".join(f"{key}={config[key]}" for key in varied if key in config) or "–" for config in flat]
+
+
+def macs(cell: Cell) -> int:
+    """Multiply-accumulates of one image."""
+    run = cell.results[0]
+    with np.load(run.folder.path / "predictions.npz") as arrays:
+        classes = arrays["probabilities"].shape[1]
+    return multiply_accumulates(cell.config["model"], classes)
+
+
+def data_of(cells: list[Cell]) -> str:
+    """What the runs of these cells were measured on."""
+    descriptions = {run.result["data"]["description"] for cell in cells for run in cell.runs if run.result}
+    return f"Measured on {' and on '.join(sorted(descriptions))}" if descriptions else "Nothing measured yet"
+
+
+def picture(document: Document, name: str, figure: Figure, about: str) -> None:
+    document.picture(f"figures/{name}.png", figures.png(figure), about)
+
+
+def family_name(cell: Cell) -> str:
+    name = cell.config["model"]["name"]
+    return FAMILIES.get(name, name)
+
+
+def title(study: StudyResult) -> str:
+    return FAMILIES.get(study.name, study.name)
+
+
+def words(factor: str) -> str:
+    return factor.replace("_", " ")
+
+
+def percent(estimate: Estimate | None) -> str:
+    return "–" if estimate is None else "{:.2f} [{:.2f}, {:.2f}]".format(*(100 * value for value in estimate))
+
+
+def points_of(estimate: Estimate) -> str:
+    return "{:+.2f} [{:+.2f}, {:+.2f}]".format(*(100 * value for value in estimate))
+
+
+def p_value(p: float | None) -> str:
+    return "" if p is None else "<0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def thousands(count: int) -> str:
+    return f"{count / 1e6:,.1f} M" if count >= 1e6 else f"{count / 1e3:,.0f} k"
+
+
+def claim_words(row: Row) -> str:
+    """What the report says of the value, in a few words."""
+    claim = row.claim
+    if claim is None:
+        return ""
+    if not claim.points:
+        return SAID[claim.direction]
+    return f"{SAID[claim.direction]} by {abs(claim.points):.2f}{'' if claim.beyond_error else ', within error'}"

@@ -1,0 +1,112 @@
+"""Say what runs and studies show: python -m emnist.report outputs --out=outputs/report"""
+
+import argparse
+import csv
+import io
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from emnist import chapters
+from emnist.atomic import write_atomically
+from emnist.collection import Cell, Run, collect
+from emnist.comparison import StudyResult, compare
+from emnist.document import Document
+from emnist.errors import describe
+
+FIGURES = [f"test_{name}" for name in ("accuracy", "top3_accuracy", "macro_f1", "ece", "loss")]
+FIGURES = ["val_accuracy", *FIGURES, "best_epoch", "epochs", "stopped", "parameters"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m emnist.report",
+        description="Compare what runs and studies found: report.html, report.md and results.csv. Nothing is trained.",
+    )
+    parser.add_argument("folders", nargs="*", default=["outputs"], help="folders that hold runs (default: outputs)")
+    parser.add_argument("--out", default="outputs/report", help="where the report goes (default: outputs/report)")
+    arguments = parser.parse_args()
+    try:
+        write_report([Path(folder) for folder in arguments.folders], Path(arguments.out))
+    except Exception as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        sys.exit(f"error: {describe(error)}")
+
+
+def write_report(folders: list[Path], out: Path) -> None:
+    """Write report.html, report.md with its figures, and results.csv into `out`."""
+    collection = collect(folders)
+    studies = [compare(plan, folder, collection) for plan, folder in collection.studies]
+    studies.sort(key=lambda study: [*chapters.FAMILIES, study.name].index(study.name))
+    taken = {run.folder.path.resolve() for study in studies for cell in study.cells for run in cell.runs}
+    others = collection.others(taken)
+
+    document = Document("Classifiers of handwritten characters: what the runs show")
+    if studies:
+        document.heading("In short")
+        chapters.findings(document, studies)
+    chapters.families(document, studies, others)
+    for study in studies:
+        chapters.study(document, study)
+    chapters.others(document, others)
+    if studies:
+        document.heading("How to read this")
+        document.points([*chapters.METHOD])
+    chapters.provenance(document, collection.runs)
+
+    files = {"report.md": document.markdown().encode(), "report.html": document.html().encode()}
+    files |= {"results.csv": table(studies, others).encode(), **document.pictures}
+    for name, content in files.items():
+        write_atomically(out / name, partial(_fill, content))
+    print(f"{len(collection.runs)} runs, {len(studies)} studies")
+    print(out / "report.html")
+
+
+def table(studies: list[StudyResult], others: list[Cell]) -> str:
+    """results.csv: a row a cell and fold (and seed), no time among its figures, so that it can be compared."""
+    rows: list[dict[str, Any]] = []
+    for study in studies:
+        for cell in study.cells:
+            rows += [_line(study.name, study.describe(cell), cell.id, run) for run in cell.runs]
+        for factor, values in study.factors.items():
+            for row in values:
+                missing = row.planned - len(row.cell.runs)
+                if missing:
+                    line = {"study": study.name, "settings": f"{factor}: {row.label}", "cell": row.cell.id}
+                    rows += [{**line, "state": "missing"}] * missing
+    for cell, settings in zip(others, chapters.differing_settings(others), strict=True):
+        rows += [_line("", settings, cell.id, run) for run in cell.runs]
+    columns = ["study", "settings", "cell", "model", "fold", "seed", "state", *FIGURES, "data", "commit", "reason"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _fill(content: bytes, file: IO[bytes]) -> None:
+    file.write(content)
+
+
+def _line(study: str, settings: str, cell: str, run: Run) -> dict[str, Any]:
+    result = run.result or {}
+    return {
+        "study": study,
+        "settings": settings,
+        "cell": cell,
+        "model": run.config["model"]["name"],
+        "fold": run.fold,
+        "seed": run.seed,
+        "state": run.fate,
+        **{key: result.get(key) for key in FIGURES},
+        "data": result.get("data", {}).get("description"),
+        "commit": result.get("versions", {}).get("commit"),
+        "reason": run.failure,
+    }
+
+
+if __name__ == "__main__":
+    main()
