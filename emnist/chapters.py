@@ -46,8 +46,8 @@ METHOD = (
     "*Verdict* is better or worse where p is below 0.05 and every pair of runs goes the same way, else "
     f"{NO_DIFFERENCE}. With one pair of runs it speaks of these two networks: another seed may say otherwise.",
     "*Published* and *the report* are the published test accuracy, and what it or the order that the report gives "
-    f"says of a value against the starting one. *Within error*: two samples of {OFFICIAL_TEST_IMAGES:,} test images may "
-    "differ by as much between equal classifiers (95%, images not paired, which is all that published figures allow).",
+    f"says of a value against the starting one. *Within error*: two samples of {OFFICIAL_TEST_IMAGES:,} test images "
+    "may differ by as much between equal classifiers (95%, images not paired: published figures allow no more).",
     "*Agrees* compares directions, not sizes. *Not confirmed* is a difference that the report claims and this study "
     "can't see.",
 )
@@ -140,7 +140,8 @@ def families(document: Document, studies: list[StudyResult], others: list[Cell])
     document.text(
         "Multiply-accumulates are those of one image, counted by torch. *Training* is the mean of the runs on the "
         "hardware named under [Provenance](#provenance), beside whatever else went on there. *Images/s* is inference "
-        f"in 32-bit on {device['name']}, {device['threads']} threads, measured when this was written; *MB* the checkpoint."
+        f"in 32-bit on {device['name']}, {device['threads']} threads, measured when this was written; *MB* the "
+        "checkpoint."
     )
     pairs = [(best[a][0], best[b][0]) for i, a in enumerate(order) for b in order[i + 1 :]]
     compared = [(a, b, d) for a, b in pairs if (d := difference(b, a)) is not None]

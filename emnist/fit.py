@@ -157,7 +157,7 @@ def train_and_test(cfg: DictConfig, folder: RunFolder, progress_bar: bool) -> di
     pngs = draw_figures(recorder, data, logits)
     for name, png in pngs.items():
         folder.write_bytes(f"figures/{name}.png", png)
-    recorder.finish(pngs, result)
+    recorder.finish(pngs, result, network)
     # Last, since a result that exists says that the run is complete.
     folder.write_json("result.json", result)
     log.debug("test accuracy %s, validation accuracy %s", result["test_accuracy"], result["val_accuracy"])

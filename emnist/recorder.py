@@ -2,6 +2,7 @@ import io
 import logging
 import struct
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,9 @@ import lightning as L
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
+from omegaconf import OmegaConf
 from tensorboard.compat.proto.summary_pb2 import Summary
+from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
@@ -140,8 +143,8 @@ class Recorder(Checkpoint):
         """Training images a second over all epochs, evaluation left out."""
         return round(self.images / self.train_seconds, 1) if self.rows else None
 
-    def finish(self, figures: dict[str, bytes], result: dict[str, Any]) -> None:
-        """Give TensorBoard the figures (PNG files) and the hyperparameters with the final metrics."""
+    def finish(self, figures: dict[str, bytes], result: dict[str, Any], network: nn.Module) -> None:
+        """Give TensorBoard figures (PNG files), hyperparameters with the final metrics, graph, and a card in words."""
         final = ("test_accuracy", "test_loss", "val_accuracy")
         metrics = {f"final/{name}": result[name] for name in final if result[name] is not None}
         # Without the experiment summary that add_hparams writes, TensorBoard's table has the columns of all runs.
@@ -152,6 +155,8 @@ class Recorder(Checkpoint):
                 image.width, image.height = struct.unpack(">II", png[16:24])
                 summary = Summary(value=[Summary.Value(tag=f"figures/{name}", image=image)])
                 writer._get_file_writer().add_summary(summary, self.best_epoch)
+            writer.add_text("run", card(result), self.best_epoch)
+            draw_graph(writer, network)
             for summary in (start, end):
                 writer._get_file_writer().add_summary(summary)
             for name, value in metrics.items():
@@ -163,6 +168,22 @@ class Recorder(Checkpoint):
             self.seconds += time.perf_counter() - self.clock
         if isinstance(exception, KeyboardInterrupt):
             log.warning("interrupted; go on with: python -m emnist.train resume=%s", self.folder.path)
+
+
+def draw_graph(writer: SummaryWriter, network: nn.Module) -> None:
+    image = torch.zeros(1, 1, 28, 28, device=next(network.parameters()).device)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch's own tracer, which it advises others against
+        writer.add_graph(network.eval(), image)
+
+
+def card(result: dict[str, Any]) -> str:
+    """What a run was and came to, in Markdown."""
+    config = OmegaConf.to_yaml(OmegaConf.create(result["config"]))
+    figures = {key: value for key, value in result.items() if not isinstance(value, dict)}
+    rows = "\n".join(f"| {key} | {'–' if value is None else value} |" for key, value in figures.items())
+    heading = f"**{result['config']['model']['name']}** on {result['data']['description']}"
+    return f"{heading}\n\n| | |\n| --- | --- |\n{rows}\n\n```yaml\n{config}```"
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:

@@ -175,7 +175,8 @@ class StudySweeper(Sweeper):
             try:
                 returns = self.launcher.launch(list(missing.values()), initial_job_idx=self.launched)
             except Exception as error:
-                reason = f"a process ended before its time ({describe(error)}); the same command goes on from here"
+                first_sentence = describe(error).partition(". ")[0]
+                reason = f"a process ended before its time ({first_sentence}); the same command goes on from here"
                 raise UserError(f"{self.where}: {reason}") from error
             self.launched += len(missing)
             for path, job in zip(missing, returns, strict=True):

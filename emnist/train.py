@@ -43,7 +43,9 @@ def main() -> None:
 def compose_and_train(cfg: DictConfig) -> None:
     job = HydraConfig.get()
     if "study" in cfg:
-        raise UserError(f"study={job.runtime.choices['study']}: a study is many runs; add -m, and name one study")
+        name = job.runtime.choices["study"]
+        print(f"error: study={name}: a study is many runs; add -m, and name one study", file=sys.stderr)
+        sys.exit(1)
     try:
         train(cfg, Path(job.runtime.output_dir))
     except JobFailed:
