@@ -311,10 +311,7 @@ def differing_settings(cells: Sequence[Cell]) -> list[str]:
 
 def macs(cell: Cell) -> int:
     """Multiply-accumulates of one image."""
-    run = cell.results[0]
-    with np.load(run.folder.path / "predictions.npz") as arrays:
-        classes = arrays["probabilities"].shape[1]
-    return multiply_accumulates(cell.config["model"], classes)
+    return multiply_accumulates(cell.config["model"], cell.results[0].classes)
 
 
 def data_of(cells: list[Cell]) -> str:

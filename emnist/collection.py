@@ -52,14 +52,25 @@ class Run:
     @cached_property
     def answers(self) -> tuple[np.ndarray, np.ndarray] | None:
         """True and predicted class of each test image, int [N] each; None where the run has none."""
+        arrays = self._predictions("label", "predicted")
+        return None if arrays is None else (arrays[0], arrays[1])
+
+    @property
+    def classes(self) -> int:
+        """How many there are; 0 where no test has shown it."""
+        arrays = self._predictions("probabilities")
+        return 0 if arrays is None else arrays[0].shape[1]
+
+    def _predictions(self, *names: str) -> list[np.ndarray] | None:
         path = self.folder.path / "predictions.npz"
         if self.result is None or not path.exists():
             return None
         try:
             with np.load(path) as arrays:
-                return arrays["label"], arrays["predicted"]
+                return [arrays[name] for name in names]
         except Exception as error:
-            raise UserError(f"{path}: damaged ({error}); delete result.json beside it to test the run again") from error
+            reason = f"damaged ({type(error).__name__}); delete result.json beside it to test the run again"
+            raise UserError(f"{path}: {reason}") from error
 
 
 @dataclass
@@ -116,8 +127,8 @@ def collect(folders: list[Path]) -> Collection:
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder; give one that holds runs, such as outputs")
         found = 0
-        configs = [path.parent for path in folder.rglob("config.yaml")]
-        for path in sorted({path.parent if path.name == ".hydra" else path for path in configs}):
+        signs = [path.parent for name in ("config.yaml", "failure.json") for path in folder.rglob(name)]
+        for path in sorted({path.parent if path.name == ".hydra" else path for path in signs}):
             if (run := _read_run(path, folder)) is not None:
                 runs.setdefault(path.resolve(), run)
                 found += 1
