@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -164,6 +165,7 @@ def train_and_test(cfg: DictConfig, folder: RunFolder, progress_bar: bool) -> di
     return result
 
 
+@cache  # what runs is what was imported, whatever is checked out since
 def commit() -> str | None:
     """The commit of the code that runs, with `-dirty` where files differ from it; None outside a checkout."""
     if not CHECKOUT.exists():

@@ -20,8 +20,8 @@ def normalize(images: Tensor, mean: float, std: float) -> Tensor:
 class Batches:
     """Batches of the images at `indices` of a set in memory: (float32 [B, 1, 28, 28], int64 [B]).
 
-    Nothing is done a sample at a time: 128 images are picked, augmented and normalised in 0.2 ms on two
-    cores, where reading them one by one through PIL takes 20 ms.
+    Nothing is done a sample at a time: on two cores 128 images are picked and normalised in 0.15 ms, and
+    augmented in 0.7 ms more, where taking them one by one through PIL takes 5 ms without augmentation.
 
     With `shuffle`, the order and the augmentation are a function of `seed` and `epoch()` alone, so an
     interrupted run finds the same batches again, and each of `world_size` ranks takes its share of that
