@@ -61,8 +61,8 @@ def findings(document: Document, studies: list[StudyResult]) -> None:
             continue
         verdicts = Counter(d.verdict for *_, d in compared)
         points = [
-            f"Of {len(compared)} values compared, {verdicts['better']} are better, {verdicts['worse']} worse, and "
-            f"{verdicts[NO_DIFFERENCE]} show {NO_DIFFERENCE} from where their factor started."
+            f"{len(compared)} values compared with the one their factor started from: {verdicts['better']} better, "
+            f"{verdicts['worse']} worse, {verdicts[NO_DIFFERENCE]} with {NO_DIFFERENCE}."
         ]
         agreement: dict[str, list[str]] = defaultdict(list)
         for factor, row, d in compared:
@@ -74,8 +74,8 @@ def findings(document: Document, studies: list[StudyResult]) -> None:
                 )
         if claims := sum(map(len, agreement.values())):
             points.append(
-                f"Of {claims} claims of the report, {len(agreement['yes'])} agree with what was measured, "
-                f"{len(agreement['no'])} don't, and {len(agreement['not confirmed'])} are not confirmed."
+                f"{claims} claims of the report: {len(agreement['yes'])} agree with what was measured here, "
+                f"{len(agreement['no'])} don't, {len(agreement['not confirmed'])} are not confirmed."
             )
         points += agreement["no"]
         if agreement["not confirmed"]:
@@ -83,8 +83,9 @@ def findings(document: Document, studies: list[StudyResult]) -> None:
         published = [row.claim for _, row, _ in compared if row.claim and row.claim.points is not None]
         if published:
             points.append(
-                f"{sum(not claim.beyond_error for claim in published)} of the {len(published)} published differences "
-                f"between these values are within the sampling error of {OFFICIAL_TEST_IMAGES:,} test images."
+                f"Of the {len(published)} published differences between these values "
+                f"{sum(not claim.beyond_error for claim in published)} could come from the sampling of "
+                f"{OFFICIAL_TEST_IMAGES:,} test images alone."
             )
         half = median(50 * (d.estimate.high - d.estimate.low) for *_, d in compared)
         points.append(f"The intervals of the differences reach {half:.2f} points to either side in the median.")

@@ -14,6 +14,7 @@ import emnist
 from emnist.data.glyphs import load_glyphs
 from emnist.errors import UserError
 from emnist.models import build_model
+from emnist.run_folder import RunFolder
 from tests.conftest import configure, real_data, train_in
 
 
@@ -175,7 +176,7 @@ def test_without_a_fold_all_is_trained_on_and_the_last_epoch_counts(small, tmp_p
     assert "val_loss" not in (tmp_path / "metrics.csv").read_text()
 
 
-def test_the_characters_chooses_nothing(small, tmp_path, monkeypatch):
+def test_the_test_images_choose_nothing(small, tmp_path, monkeypatch):
     """With other test labels the same epoch is best, with the same weights."""
     from emnist.data import glyphs as source
 
@@ -228,6 +229,27 @@ def test_a_finished_run_is_not_run_again(small, tmp_path):
     before = (tmp_path / "checkpoints/last.ckpt").stat().st_mtime_ns
     assert train_in(tmp_path, *small, resume=True) == first
     assert (tmp_path / "checkpoints/last.ckpt").stat().st_mtime_ns == before
+
+
+def test_a_failure_is_recorded_until_the_run_is_taken_up_again(small, tmp_path):
+    failure = RunFolder(tmp_path).failure
+    with pytest.raises(UserError):
+        train_in(tmp_path, *small, "model.activation=tan")
+    content = json.loads(failure.read_text())
+    assert "model.activation=tan: unknown" in content["error"]
+    assert content["config"]["model"]["activation"] == "tan"
+    train_in(tmp_path, *small)
+    assert not failure.exists()
+    with pytest.raises(UserError, match="holds a run already"):
+        train_in(tmp_path, *small)
+    assert not failure.exists()  # that is no failure of the run in it
+
+
+def test_threads(small, tmp_path):
+    before = torch.get_num_threads()
+    assert train_in(tmp_path / "one", *small, "threads=1", "trainer.max_epochs=1")["device"]["threads"] == 1
+    train_in(tmp_path / "all", *small, "trainer.max_epochs=1")
+    assert torch.get_num_threads() == before
 
 
 def test_a_folder_that_holds_a_run_is_not_taken_over(small, tmp_path):

@@ -88,6 +88,7 @@ def test_default_folder_is_below_outputs(command, small, tmp_path):
         (["trainer.precision=3"], "trainer: "),
         (["+trainer.speed=3"], "trainer: "),
         (["trainer.max_epochs=0"], "trainer.max_epochs=0: choose a whole number from 1 on"),
+        (["threads=0"], "threads=0: choose a whole number from 1 on"),
         (["patience=-1"], "patience=-1: choose a whole number from 1 on"),
         (["seed=-1"], "seed=-1: choose a whole number from 0"),
         ([ALONE, "data.root="], "data.root is empty"),
