@@ -173,7 +173,7 @@ class Recorder(Checkpoint):
 def draw_graph(writer: SummaryWriter, network: nn.Module) -> None:
     image = torch.zeros(1, 1, 28, 28, device=next(network.parameters()).device)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch's own tracer, which it advises others against
+        warnings.filterwarnings("ignore", message=".*torch.jit.*deprecated")  # which torch itself uses here
         writer.add_graph(network.eval(), image)
 
 
