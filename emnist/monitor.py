@@ -10,7 +10,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-INTERVAL = 0.5  # seconds between two looks at the folders
+INTERVAL = 0.2  # seconds between two looks at the folders
+CLEAR = "\r\x1b[K"  # the line of a terminal
 
 
 class Monitor:
@@ -18,17 +19,18 @@ class Monitor:
 
     def __init__(self, name: str):
         self.name = name
-        self.known: set[Path] = set()  # finished in batches that are over
+        self.done: set[Path] = set()
         self.failures: dict[Path, str] = {}
-        self.finished_here = 0  # in this sitting, over the batches before
+        self.finished_here = 0  # in this sitting
         self.begin = time.monotonic()
-        self.shown = ""
+        self.seen: tuple[int, ...] = ()  # done, failed, running at the last look
+        self.shown: tuple[int, ...] = ()  # done, failed in the last line of a log file
 
     @contextmanager
     def watch(self, runs: list[Path], later: int) -> Iterator[None]:
         """Keep the line up to date while these runs go; about `later` more are to follow."""
         self.runs, self.later = runs, later
-        self.at_start = {path for path in runs if (path / "result.json").exists()}
+        self.done |= {path for path in runs if (path / "result.json").exists()}
         self.stamps = {path: _changed(path / "train.log") for path in runs}
         over = threading.Event()
 
@@ -37,54 +39,50 @@ class Monitor:
                 self.show()
 
         thread = threading.Thread(target=look, daemon=True)
-        self.show()
+        self.show(settled=True)
         thread.start()
         try:
             yield
         finally:
             over.set()
             thread.join()
-            self.show()
+            self.show(settled=True)
             if sys.stderr.isatty():
                 print(file=sys.stderr)
-            self.shown = ""
-            done = {path for path in runs if (path / "result.json").exists()}
-            self.finished_here += len(done - self.at_start)
-            self.known |= done
 
     def fail(self, path: Path, reason: str) -> None:
         """Say that the run failed, once."""
         if path not in self.failures:
             self.failures[path] = reason
-            self._print(f"failed: {path}: {reason}", lasting=True)
+            print(f"{CLEAR if sys.stderr.isatty() else ''}failed: {path}: {reason}", file=sys.stderr, flush=True)
 
-    def show(self) -> None:
-        done, running = set(), 0
+    def show(self, settled: bool = False) -> None:
+        """Look at the folders and bring the line up to date; in a log file not until the counts are `settled`."""
+        running = 0
         for path in self.runs:
+            if path in self.done:
+                continue
             if (path / "result.json").exists():
-                done.add(path)
+                self.done.add(path)
+                self.finished_here += 1
             elif (path / "failure.json").exists():
                 self.fail(path, _reason(path))
             elif _changed(path / "train.log") != self.stamps[path]:
                 running += 1
-        total = len(self.known | set(self.runs)) + self.later
-        everything = len(self.known | done)
-        failed = len(self.failures)
-        line = f"{self.name}: {everything} of {'about ' if self.later else ''}{total} done, "
-        line += f"{running} running, {failed} failed"
-        finished = self.finished_here + len(done - self.at_start)
-        remaining = total - everything - failed
-        if finished and remaining > 0:
-            line += f", {_duration((time.monotonic() - self.begin) / finished * remaining)} left"
-        counts = (everything, failed, running)
-        self._print(line, lasting=False, counts=counts)
-
-    def _print(self, line: str, lasting: bool, counts: tuple = ()) -> None:
+        done, failed = len(self.done), len(self.failures)
+        total = len(self.done | set(self.runs)) + self.later
+        line = (
+            f"{self.name}: {done} of {'about ' if self.later else ''}{total} done, {running} running, {failed} failed"
+        )
+        remaining = total - done - failed
+        if self.finished_here and remaining > 0:
+            line += f", {_duration((time.monotonic() - self.begin) / self.finished_here * remaining)} left"
+        settled |= self.seen == (done, failed, running)  # when a run ends, the next one takes a moment to begin
+        self.seen = (done, failed, running)
         if sys.stderr.isatty():
-            print(f"\r\x1b[K{line}", end="\n" if lasting else "", file=sys.stderr, flush=True)
-        elif lasting or str(counts[:2]) != self.shown:
-            if not lasting:
-                self.shown = str(counts[:2])
+            print(CLEAR + line, end="", file=sys.stderr, flush=True)
+        elif settled and self.shown != (done, failed):
+            self.shown = (done, failed)
             print(line, file=sys.stderr, flush=True)
 
 
