@@ -1,5 +1,6 @@
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -24,7 +25,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             f"{path}: can't be written ({error.strerror or error}); make room there or choose another folder"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing could be made, nothing is to be removed
+            temporary.unlink(missing_ok=True)
 
 
 def remove_temporaries(folder: Path) -> None:

@@ -84,7 +84,7 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 
 
 def train_and_test(cfg: DictConfig, folder: RunFolder, progress_bar: bool) -> dict[str, Any]:
-    config = plain(cfg)
+    config, code = plain(cfg), commit()
     if unknown := sorted(config.keys() - PARTS):
         raise UserError(f"{unknown[0]}: no such key; python -m emnist.train --help lists them")
     whole("trainer.max_epochs", config["trainer"]["max_epochs"])
@@ -149,7 +149,7 @@ def train_and_test(cfg: DictConfig, folder: RunFolder, progress_bar: bool) -> di
         "config": config,
         "versions": {
             "emnist": emnist.__version__,
-            "commit": commit(),
+            "commit": code,
             "python": platform.python_version(),
             **{name: version(name) for name in LIBRARIES},
         },

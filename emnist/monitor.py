@@ -1,6 +1,7 @@
 """How a study goes: one line that counts its runs, on a terminal in place, in a log file anew with every change."""
 
 import json
+import shlex
 import sys
 import threading
 import time
@@ -31,7 +32,7 @@ class Monitor:
         """Keep the line up to date while these runs go; about `later` more are to follow."""
         self.runs, self.later = runs, later
         self.done |= {path for path in runs if (path / "result.json").exists()}
-        self.stamps = {path: _changed(path / "train.log") for path in runs}
+        self.stamps = {path: changed(path / "train.log") for path in runs}
         over = threading.Event()
 
         def look() -> None:
@@ -67,13 +68,13 @@ class Monitor:
                 self.finished_here += 1
             elif (path / "failure.json").exists():
                 self.fail(path, _reason(path))
-            elif _changed(path / "train.log") != self.stamps[path]:
+            elif changed(path / "train.log") != self.stamps[path]:
                 running += 1
+        self.failures = {path: reason for path, reason in self.failures.items() if path not in self.done}
         done, failed = len(self.done), len(self.failures)
-        total = len(self.done | set(self.runs)) + self.later
-        line = (
-            f"{self.name}: {done} of {'about ' if self.later else ''}{total} done, {running} running, {failed} failed"
-        )
+        total = len(self.done | self.failures.keys() | set(self.runs)) + self.later
+        line = f"{self.name}: {done} of {'about ' if self.later else ''}{total} runs done, "
+        line += f"{running} running, {failed} failed"
         remaining = total - done - failed
         if self.finished_here and remaining > 0:
             line += f", {_duration((time.monotonic() - self.begin) / self.finished_here * remaining)} left"
@@ -108,7 +109,7 @@ def print_summary(plan: dict[str, Any], folder: Path) -> None:
         table.add_section()
     Console().print(table)
     print("* the configuration it starts from" + ("   ← the best of it" if plan["mode"] == "greedy" else ""))
-    print(f"python -m emnist.report {folder} tells which differences are real")
+    print(f"python -m emnist.report {shlex.quote(str(folder))} tells which differences are real")
 
 
 def _results(cell: Path, runs: list[str]) -> list[dict[str, Any]]:
@@ -123,7 +124,8 @@ def _reason(path: Path) -> str:
         return "unknown"
 
 
-def _changed(path: Path) -> int | None:
+def changed(path: Path) -> int | None:
+    """When the file was last written to, if there is one."""
     return path.stat().st_mtime_ns if path.exists() else None
 
 

@@ -21,6 +21,7 @@ from torch.utils.tensorboard.summary import hparams
 from emnist.atomic import write_atomically
 from emnist.classifier import Classifier, Diverged
 from emnist.errors import UserError
+from emnist.identity import flatten
 from emnist.run_folder import RunFolder, read_checkpoint
 
 log = logging.getLogger(__name__)
@@ -184,14 +185,3 @@ def card(result: dict[str, Any]) -> str:
     rows = "\n".join(f"| {key} | {'–' if value is None else value} |" for key, value in figures.items())
     heading = f"**{result['config']['model']['name']}** on {result['data']['description']}"
     return f"{heading}\n\n| | |\n| --- | --- |\n{rows}\n\n```yaml\n{config}```"
-
-
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
-    """{"model": {"name": "cnn"}} → {"model.name": "cnn"}, with what TensorBoard can't show as text."""
-    flat: dict[str, bool | int | float | str] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value if isinstance(value, bool | int | float | str) else str(value)
-    return flat

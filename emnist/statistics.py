@@ -14,14 +14,15 @@ def wilson_interval(correct: float, images: int) -> tuple[float, float]:
     `correct` may be an average over trainings: it is the images that are drawn at random, and they stay as many.
     """
     low, high = proportion_confint(correct, images, alpha=LEVEL, method="wilson")
-    return float(low), float(high)
+    share = correct / images
+    return min(float(low), share), max(float(high), share)  # which rounding can put outside, where all are right
 
 
 def mean_interval(values: list[float]) -> tuple[float, float]:
-    """95% interval of the mean of two or more values, Student's t. Folds share training images, so it is a guide."""
+    """95% interval of the mean of two or more accuracies, Student's t. Folds share images, so it is a guide."""
     mean, error = np.mean(values), stats.sem(values)
     low, high = stats.t.interval(1 - LEVEL, len(values) - 1, loc=mean, scale=error) if error > 0 else (mean, mean)
-    return float(low), float(high)
+    return max(float(low), 0.0), min(float(high), 1.0)
 
 
 def paired_p(differences: np.ndarray) -> float:

@@ -1,6 +1,5 @@
 """What a study varies: the factors of conf/study/*.yaml, their values, and what the report says of each."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +16,9 @@ class Value:
 
     label: str
     overrides: tuple[str, ...]  # what sets it
-    published: float | None  # the report's test accuracy in %
-    rank: int | None  # the report's order within the factor, 1 the best, where it gives one
-    claim: str | None  # what the report says of it against the reference, where it says so in words alone
+    published: float | None = None  # the report's test accuracy in %
+    rank: int | None = None  # the report's order within the factor, 1 the best, where it gives one
+    claim: str | None = None  # what the report says of it against the reference, where it says so in words alone
 
 
 @dataclass(frozen=True)
@@ -38,15 +37,18 @@ class Study:
     only: tuple[str, ...] | None  # factors, or factor/value; None: all
     factors: tuple[Factor, ...]
 
-    def wanted(self, factor: Factor) -> Iterator[Value]:
+    def wanted(self, factor: Factor) -> list[Value]:
         """The values of the factor that are to be trained."""
-        for value in factor.values:
-            if self.only is None or factor.name in self.only or f"{factor.name}/{value.label}" in self.only:
-                yield value
+        if self.only is None or factor.name in self.only:
+            return list(factor.values)
+        return [value for value in factor.values if f"{factor.name}/{value.label}" in self.only]
 
 
-def read_study(name: str, config: dict[str, Any]) -> Study:
-    """The study `name` from its part of the configuration. Raises UserError, naming the key, for what can't be."""
+def read_study(name: str, config: dict[str, Any], all_folds: int) -> Study:
+    """The study `name` from its part of the configuration; `all_folds` is how many the training set has.
+
+    Raises UserError, naming the key, for what can't be.
+    """
     where = f"study={name}"
     keys = {"mode", "reference", "folds", "seeds", "only", "factors"}
     _same_keys(where, config, keys)
@@ -55,7 +57,7 @@ def read_study(name: str, config: dict[str, Any]) -> Study:
     folds = listed("study.folds", config["folds"])
     for fold in folds:
         if fold is not None:
-            whole("study.folds", fold, least=0)
+            whole("study.folds", fold, least=0, most=all_folds - 1)
         elif config["mode"] == "greedy":
             raise UserError("study.folds: a greedy study chooses by validation accuracy, so null is no fold for it")
     seeds = [whole("study.seeds", seed, least=0) for seed in listed("study.seeds", config["seeds"])]
@@ -67,6 +69,8 @@ def read_study(name: str, config: dict[str, Any]) -> Study:
     factors = tuple(_factor(where, str(name), values) for name, values in config["factors"].items())
     only = None if config["only"] is None else tuple(map(str, listed("study.only", config["only"])))
     names = [factor.name for factor in factors]
+    if only == ():
+        raise UserError(f"study.only=[]: nothing to train; name some of {', '.join(names)}, or null for all")
     for entry in only or ():
         factor, _, label = entry.partition("/")
         if factor not in names:
@@ -74,7 +78,7 @@ def read_study(name: str, config: dict[str, Any]) -> Study:
         labels = [value.label for value in factors[names.index(factor)].values]
         if label and label not in labels:
             raise choose("study.only", entry, [f"{factor}/{label}" for label in labels])
-    reference = tuple(map(str, listed("study.reference", config["reference"])))
+    reference = tuple(_override("study.reference", entry) for entry in listed("study.reference", config["reference"]))
     return Study(name, config["mode"], reference, tuple(folds), tuple(seeds), only, factors)
 
 
@@ -89,10 +93,6 @@ def _value(where: str, label: str, config: object) -> Value:
         raise UserError(f"{where}: give {{set: overrides, published: accuracy in %}}")
     given = {"published": None, "rank": None, "claim": None, **config}
     _same_keys(where, given, {"set", "published", "rank", "claim"})
-    overrides = given["set"] if isinstance(given["set"], list) else [given["set"]]
-    for override in overrides:
-        if not isinstance(override, str) or "=" not in override:
-            raise UserError(f"{where}: set: {override} is no override; write key=value")
     published, claim = given["published"], given["claim"]
     if published is not None and (isinstance(published, bool) or not isinstance(published, int | float)):
         raise UserError(f"{where}: published: {published} is no accuracy in %")
@@ -100,7 +100,18 @@ def _value(where: str, label: str, config: object) -> Value:
         whole(f"{where}: rank", given["rank"])
     if claim not in (None, *CLAIMS):
         raise choose(f"{where}: claim", claim, CLAIMS)
-    return Value(label, tuple(overrides), published, given["rank"], claim)
+    given_set = given["set"] if isinstance(given["set"], list) else [given["set"]]
+    overrides = tuple(_override(f"{where}: set", override) for override in given_set)
+    return Value(label, overrides, published, given["rank"], claim)
+
+
+def _override(where: str, override: object) -> str:
+    if not isinstance(override, str) or "=" not in override:
+        raise UserError(f"{where}: {override} is no override; write key=value")
+    key = override.lstrip("+~").partition("=")[0]
+    if key in ("seed", "data.fold") or key.split(".")[0] in ("hydra", "study"):
+        raise UserError(f"{where}: {override} is not for a value; a study has study.folds and study.seeds")
+    return override
 
 
 def _same_keys(where: str, config: dict, keys: set[str]) -> None:

@@ -7,6 +7,8 @@ was stopped finds what it has.
 
 import json
 import logging
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +28,12 @@ from emnist.atomic import write_atomically
 from emnist.errors import UserError, describe
 from emnist.identity import cell_id, run_name
 from emnist.job import JobFailed, train
-from emnist.monitor import Monitor, print_summary
+from emnist.monitor import Monitor, changed, print_summary
 from emnist.study import Factor, Value, read_study
 
 PLUGIN = "hydra_plugins.emnist.StudySweeper"  # the name in conf/hydra/sweeper/study.yaml
+SPLITTING = ("batch_size", "folds", "fold", "fold_seed")  # keys of data that don't say which images there are
+AS_BEFORE = "as before"  # where a factor starts, if that is none of its values
 
 
 def register() -> None:
@@ -49,8 +53,8 @@ def train_run(cfg: DictConfig) -> None:
 
 
 @dataclass(frozen=True)
-class Cell:
-    id: str  # folder, below that of all studies
+class PlannedCell:
+    id: str  # its folder, below that of all studies
     overrides: tuple[str, ...]
 
 
@@ -65,17 +69,17 @@ class StudySweeper(Sweeper):
         )
         self.folder = Path(config.hydra.sweep.dir)
         self.fingerprints: dict[str, str] = {}
-        self.cells: dict[tuple[str, ...], Cell] = {}  # composing one takes 60 ms
+        self.cells: dict[tuple[str, ...], PlannedCell] = {}  # composing one takes 60 ms
         self.launched = 0
         for name in ("hydra", "hydra_plugins"):  # a line a job, before the first of them
             logging.getLogger(name).setLevel(logging.WARNING)
 
     def sweep(self, arguments: list[str]) -> None:
         """Train what is missing. Raises JobFailed where runs failed, after all others are done."""
-        choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else self.config.hydra.runtime.choices
         config = cast(dict[str, Any], OmegaConf.to_container(self.config.study, resolve=True))
-        self.study = study = read_study(choices["study"], config)
+        self.study = study = read_study(self.config.hydra.runtime.choices["study"], config, self.config.data.folds)
         self.where = f"study={study.name}"
+        self.monitor = Monitor(study.name)
         start = merge(study.reference, self.own_overrides(arguments))
         # Every value is composed before the first training, so that what can't be is said at once.
         for factor in study.factors:
@@ -87,34 +91,44 @@ class StudySweeper(Sweeper):
             "runs": [run_name(fold, seed) for fold in study.folds for seed in study.seeds],
             "reference": self.cell(start).id,
             "overrides": list(start),
-            "factors": [describe_factor(factor) for factor in study.factors],
+            "factors": [{"name": f.name, "reference": None, "chosen": None, "values": []} for f in study.factors],
         }
-        steps = [study.factors] if study.mode == "around" else [(factor,) for factor in study.factors]
-        wanted = [[v for f in step for v in study.wanted(f)] for step in steps]
-        self.monitor = Monitor(study.name)
-        current = start
-        for number, step in enumerate(steps):
-            reference = self.cell(current)
-            cells = {reference.id: reference} if wanted[number] else {}
-            for factor in step:
-                entry = plan["factors"][study.factors.index(factor)]
-                entry["reference"] = reference.id
-                for value, row in zip(factor.values, entry["values"], strict=True):
-                    cell = self.cell(merge(current, value.overrides), factor, value)
-                    row["cell"] = cell.id
-                    if value in wanted[number]:
-                        cells[cell.id] = cell
-            self.write(plan)
-            still = sum(max(len(values) - 1, 0) for values in wanted[number + 1 :])  # of each step one is known by then
-            self.train(list(cells.values()), later=len(plan["runs"]) * still)
-            if study.mode == "greedy" and wanted[number]:
-                (factor,) = step
-                entry = plan["factors"][number]
-                entry["chosen"], current = self.best(factor, current)
-                self.write(plan)
+        for entry, factor in zip(plan["factors"], study.factors, strict=True):
+            entry["values"] = [in_plan(value, None) for value in factor.values]
+        try:
+            self.train_all(plan, start)
+        except (KeyboardInterrupt, SystemExit) as end:  # Lightning makes the second of the first
+            print(f"{self.where}: interrupted; the same command goes on from here", file=sys.stderr)
+            raise SystemExit(1) from end
         print_summary(plan, self.folder)
         if self.monitor.failures:
             raise JobFailed(f"{len(self.monitor.failures)} runs failed")
+
+    def train_all(self, plan: dict[str, Any], start: tuple[str, ...]) -> None:
+        """Train the cells of all factors, or those of one factor after those of the one before; fills in the plan."""
+        study, current = self.study, start
+        everything = list(zip(plan["factors"], study.factors, strict=True))
+        steps = [everything] if study.mode == "around" else [[pair] for pair in everything]
+        wanted = [sum(len(study.wanted(factor)) for _, factor in step) for step in steps]
+        for number, step in enumerate(steps):
+            reference = self.cell(current)
+            cells = {reference.id: reference} if wanted[number] else {}
+            for entry, factor in step:
+                here = {
+                    value.label: self.cell(merge(current, value.overrides), factor, value) for value in factor.values
+                }
+                cells |= {here[value.label].id: here[value.label] for value in study.wanted(factor)}
+                entry["reference"] = reference.id
+                entry["values"] = [in_plan(value, here[value.label].id) for value in factor.values]
+                if reference.id not in {cell.id for cell in here.values()}:
+                    entry["values"].insert(0, in_plan(Value(AS_BEFORE, ()), reference.id))
+            self.write(plan)
+            later = sum(max(count - 1, 0) for count in wanted[number + 1 :])  # of each step one is known by then
+            self.train(list(cells.values()), later=len(plan["runs"]) * later)
+            if study.mode == "greedy" and wanted[number]:
+                ((entry, factor),) = step
+                entry["chosen"], current = self.best(factor, current)
+                self.write(plan)
 
     def own_overrides(self, arguments: list[str]) -> list[str]:
         """What the command line adds to every cell. Raises UserError for what a study decides by itself."""
@@ -128,7 +142,7 @@ class StudySweeper(Sweeper):
                 raise UserError(f"{given}: several values; a study varies its factors alone")
         return [cast(str, override.input_line) for override in overrides]
 
-    def cell(self, overrides: tuple[str, ...], factor: Factor | None = None, value: Value | None = None) -> Cell:
+    def cell(self, overrides: tuple[str, ...], factor: Factor | None = None, value: Value | None = None) -> PlannedCell:
         """The cell that these overrides make. Raises UserError, naming the value, where Hydra can't compose it."""
         if overrides not in self.cells:
             try:
@@ -139,7 +153,7 @@ class StudySweeper(Sweeper):
             except Exception as error:
                 place = f"{factor.name}/{value.label}: " if factor and value else ""
                 raise UserError(f"{self.where}: {place}{describe(error)}") from error
-            self.cells[overrides] = Cell(cell_id(config, self.fingerprint(config["data"])), overrides)
+            self.cells[overrides] = PlannedCell(cell_id(config, self.fingerprint(config["data"])), overrides)
         return self.cells[overrides]
 
     def fingerprint(self, data: dict[str, Any]) -> str:
@@ -152,7 +166,7 @@ class StudySweeper(Sweeper):
             self.fingerprints[key] = load_dataset(**source).fingerprint
         return self.fingerprints[key]
 
-    def runs(self, cell: Cell) -> dict[Path, list[str]]:
+    def runs(self, cell: PlannedCell) -> dict[Path, list[str]]:
         """Folder and overrides of each run."""
         runs = {}
         for fold in self.study.folds:
@@ -163,74 +177,88 @@ class StudySweeper(Sweeper):
                 runs[self.folder / cell.id / name] = [*cell.overrides, *fold_and_seed, *place]
         return runs
 
-    def train(self, cells: Sequence[Cell], later: int) -> None:
+    def train(self, cells: Sequence[PlannedCell], later: int) -> None:
         """Train the runs of these cells that have no result yet, all in one batch; `later` are to follow."""
         runs = {path: overrides for cell in cells for path, overrides in self.runs(cell).items()}
         missing = {path: overrides for path, overrides in runs.items() if not (path / "result.json").exists()}
         for path in missing:
             (path / "failure.json").unlink(missing_ok=True)  # it gets another chance
         with self.monitor.watch(list(runs), later):
-            if not missing:
-                return
-            try:
-                returns = self.launcher.launch(list(missing.values()), initial_job_idx=self.launched)
-            except Exception as error:
-                first_sentence = describe(error).partition(". ")[0]
-                reason = f"a process ended before its time ({first_sentence}); the same command goes on from here"
-                raise UserError(f"{self.where}: {reason}") from error
-            self.launched += len(missing)
-            for path, job in zip(missing, returns, strict=True):
-                if not (path / "result.json").exists() and not (path / "failure.json").exists():
-                    self.monitor.fail(path, describe(job._return_value))
+            if missing:
+                self.launch(missing)
 
-    def best(self, factor: Factor, current: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    def launch(self, runs: dict[Path, list[str]]) -> None:
+        """Give these runs to the launcher.
+
+        Where its processes die (a worker killed, no memory left, a cluster's limit), the runs that had begun are
+        tried once more, one by one, and the others go on together: one that ends its process alone has failed.
+        """
+        stamps = {path: changed(path / "train.log") for path in runs}
+        try:
+            returns = self.launcher.launch(list(runs.values()), initial_job_idx=self.launched)
+        except Exception as error:
+            left = {path: overrides for path, overrides in runs.items() if not finished(path)}
+            begun = [path for path in left if changed(path / "train.log") != stamps[path]]
+            if not begun:
+                raise UserError(f"{self.where}: {describe(error)}; the same command goes on from here") from error
+            if len(runs) == 1:
+                self.record_failure(begun[0], f"its process ended ({describe(error).partition('. ')[0]})")
+                return
+            for path in begun:
+                self.launch({path: left.pop(path)})
+            if left:
+                self.launch(left)
+        else:
+            self.launched += len(runs)
+            for path, job in zip(runs, returns, strict=True):
+                if not finished(path):
+                    self.record_failure(path, describe(job._return_value))
+
+    def record_failure(self, path: Path, reason: str) -> None:
+        from emnist.run_folder import RunFolder
+
+        config = OmegaConf.to_container(RunFolder(path).read_config())
+        RunFolder(path).write_json("failure.json", {"error": reason, "config": config})
+
+    def best(self, factor: Factor, current: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
         """Label and overrides of the value with the highest validation accuracy, averaged over folds and seeds.
 
-        The configuration so far stays, label None or its own, unless a value is better. Raises UserError
-        where nothing has a validation accuracy in every run.
+        The configuration so far stays unless a value is better. Raises UserError where nothing has a
+        validation accuracy in every run.
         """
-        candidates: list[tuple[str | None, tuple[str, ...]]] = [
-            (value.label, merge(current, value.overrides)) for value in self.study.wanted(factor)
-        ]
-        at_hand = self.cell(current).id
-        if at_hand not in {self.cell(overrides).id for _, overrides in candidates}:
-            candidates.insert(0, (None, current))
-        means: dict[str | None, tuple[float, bool]] = {}
-        for label, overrides in candidates:
+        here = {value.label: merge(current, value.overrides) for value in factor.values}
+        at_hand = self.cell(current)
+        before = next((label for label, o in here.items() if self.cell(o).id == at_hand.id), AS_BEFORE)
+        wanted = {value.label: here[value.label] for value in self.study.wanted(factor)}
+        means = {}
+        for label, overrides in {before: current, **wanted}.items():  # of two equals the first is chosen
             accuracies = [read_accuracy(path) for path in self.runs(self.cell(overrides))]
             if None not in accuracies:
-                cell_is_at_hand = self.cell(overrides).id == at_hand  # which wins a tie
-                means[label] = (fmean(cast(list[float], accuracies)), cell_is_at_hand)
+                means[label] = fmean(cast(list[float], accuracies))
         if not means:
             raise UserError(
                 f"{self.where}: {factor.name}: no value has a validation accuracy in every run, so none is the best; "
                 f"the reasons are in failure.json and result.json under {self.folder}"
             )
-        label = max(means, key=lambda label: means[label])
-        return label, dict(candidates)[label]
+        chosen = max(means, key=means.__getitem__)
+        return chosen, wanted.get(chosen, current)
 
     def write(self, plan: dict[str, Any]) -> None:
         text = json.dumps(plan, indent=2, ensure_ascii=False) + "\n"
-        write_atomically(self.folder / f"{self.study.name}.json", lambda file: file.write(text.encode()))
+        name = self.study.name.replace("/", "_")  # a study may lie in a folder below conf/study
+        write_atomically(self.folder / f"{name}.json", lambda file: file.write(text.encode()))
 
 
-SPLITTING = ("batch_size", "folds", "fold", "fold_seed")  # keys of data that don't say which images there are
-
-
-def describe_factor(factor: Factor) -> dict[str, Any]:
-    """As it stands in the plan: `reference` and `cell` are filled in once they are known."""
-    values = [
-        {
-            "label": value.label,
-            "overrides": list(value.overrides),
-            "published": value.published,
-            "rank": value.rank,
-            "claim": value.claim,
-            "cell": None,
-        }
-        for value in factor.values
-    ]
-    return {"name": factor.name, "reference": None, "chosen": None, "values": values}
+def in_plan(value: Value, cell: str | None) -> dict[str, Any]:
+    """A value as the plan has it, with the cell it makes, once that is known."""
+    return {
+        "label": value.label,
+        "overrides": list(value.overrides),
+        "published": value.published,
+        "rank": value.rank,
+        "claim": value.claim,
+        "cell": cell,
+    }
 
 
 def merge(overrides: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
@@ -239,8 +267,13 @@ def merge(overrides: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
 
 
 def quoted(path: Path) -> str:
-    """A path as the value of an override."""
-    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """A path as the value of an override; a backslash counts as itself, but before a quote."""
+    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), str(path)) + "'"
+
+
+def finished(path: Path) -> bool:
+    """Whether the run in `path` has come to a result or a failure."""
+    return (path / "result.json").exists() or (path / "failure.json").exists()
 
 
 def read_accuracy(path: Path) -> float | None:

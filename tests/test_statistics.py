@@ -75,8 +75,8 @@ def test_interval_of_a_difference():
 
 
 def test_interval_of_a_mean():
-    # t of 4 degrees of freedom: 2.776; 1 … 5 have mean 3 and standard error sqrt(0.5).
-    assert mean_interval([1, 2, 3, 4, 5]) == pytest.approx((3 - 2.7764 * 0.5**0.5, 3 + 2.7764 * 0.5**0.5), abs=1e-3)
+    # t of 4 degrees of freedom: 2.7764; 0.1 … 0.5 have mean 0.3 and standard error sqrt(0.005).
+    assert mean_interval([0.1, 0.2, 0.3, 0.4, 0.5]) == pytest.approx((0.3 - 0.1963, 0.3 + 0.1963), abs=1e-4)
     assert mean_interval([0.5, 0.5]) == (0.5, 0.5)
 
 

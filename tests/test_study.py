@@ -10,10 +10,16 @@ import time
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from emnist import train
+from emnist.errors import UserError
+from emnist.monitor import Monitor
+from emnist.run_folder import RunFolder
 from emnist.study import read_study
+from emnist.sweeper import StudySweeper, quoted
+from tests.conftest import configure
 from tests.test_train import only_line
 
 TINY = ["trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.max_epochs=2"]
@@ -102,15 +108,15 @@ def test_around_trains_each_cell_once(command, study, tmp_path):
     assert "activation" in out
     assert "2/2" in out
     lines = [line for line in err.splitlines() if line.startswith("tiny: ")]
-    assert lines[0].startswith("tiny: 0 of 6 done")
-    assert any(re.search("[1-5] of 6 done, .* left", line) for line in lines)
-    assert lines[-1] == "tiny: 6 of 6 done, 0 running, 0 failed"
+    assert lines[0].startswith("tiny: 0 of 6 runs done")
+    assert any(re.search("[1-5] of 6 runs done, .* left", line) for line in lines)
+    assert lines[-1] == "tiny: 6 of 6 runs done, 0 running, 0 failed"
     assert "epoch" not in err  # that is for train.log
 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "study").rglob("*.ckpt")}
     code, _, err = command(*arguments)
     assert code == 0
-    assert "6 of 6 done" in err
+    assert "6 of 6 runs done" in err
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "study").rglob("*.ckpt")}
 
 
@@ -119,14 +125,15 @@ def test_a_second_study_finds_the_cells_of_the_first(command, study, tmp_path):
     first = results_of(tmp_path)
     code, _, err = command(*study({"width": {"wide": {"set": "model.neurons=16"}, "32": {"set": "model.neurons=32"}}}))
     assert code == 0
-    assert "tiny: 2 of 4 done" in err  # the reference was there
+    assert "tiny: 2 of 4 runs done" in err  # the reference was there
     assert len(results_of(tmp_path)) == len(first) + 2
 
 
 def test_identity_is_configuration_and_data(command, study, tmp_path, glyphs):
     arguments = study({"neurons": NEURONS}, folds=[0])
     assert command(*arguments)[0] == 0
-    assert command(*[*arguments, "data.root=elsewhere", "seed=0"][:-1])[0] == 0  # the same images in another place
+    assert command(*arguments, "data.root=elsewhere")[0] == 0  # the same images in another place
+    assert command(*arguments, "model.dropout=0.0")[0] == 0
     assert len(results_of(tmp_path)) == 2
     assert command(*arguments, "data.glyph_seed=1")[0] == 0
     assert len(results_of(tmp_path)) == 4
@@ -187,7 +194,10 @@ def test_a_diverging_cell_is_a_result(command, study, tmp_path):
     code, _, err = command(*arguments)
     assert code == 0, err
     assert results_of(tmp_path)[f"{cells_of(tmp_path)['wild']}/fold0_seed0"]["stopped"] == "diverged"
-    assert plan_of(tmp_path)["factors"][0]["chosen"] is None  # the configuration so far stays
+    factor = plan_of(tmp_path)["factors"][0]
+    assert factor["chosen"] == "as before"  # the configuration so far stays, and has its line
+    assert [value["label"] for value in factor["values"]] == ["as before", "wild"]
+    assert factor["values"][0]["cell"] == factor["reference"]
 
 
 @pytest.fixture
@@ -222,26 +232,87 @@ def test_killed_or_shared_out_it_ends_the_same(uninterrupted, tmp_path):
         assert results[0] == results[1]
 
 
-def test_a_killed_worker_is_told_and_made_good(study, tmp_path):
+def test_a_killed_worker_is_made_good(study, tmp_path):
     factors = {"neurons": NEURONS, "activation": ACTIVATION}
     arguments = [*study(factors), "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "trainer.max_epochs=30"]
-    arguments.append("patience=null")
-    process = run_in(tmp_path / "here", arguments)
+    process = run_in(tmp_path / "here", [*arguments, "patience=null"])
     deadline = time.time() + 120
     while not any((tmp_path / "here").rglob("last.ckpt")) and time.time() < deadline:
         time.sleep(0.05)
     workers = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "loky"], capture_output=True, text=True)
-    workers = [int(pid) for pid in workers.stdout.split()]
-    for pid in workers:  # one is loky's own tracker of resources, which does no training
+    for pid in map(int, workers.stdout.split()):  # one is loky's own tracker of resources, which does no training
         if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)
             break
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 1, err
-    assert re.search("error: study=tiny: a process .* the same command goes on from here", err), err
+    err = finish(process)
+    assert "6 of 6 runs done, 0 running, 0 failed" in err
+    assert any("resumed after" in log.read_text() for log in (tmp_path / "here").rglob("train.log"))
+
+
+class MortalLauncher:
+    """A launcher of runs that end in a moment, but for those that take their process and all others with them."""
+
+    def __init__(self, deadly: str):
+        self.deadly = deadly
+        self.batches: list[int] = []
+
+    def launch(self, job_overrides, initial_job_idx):
+        self.batches.append(len(job_overrides))
+        for overrides in job_overrides:
+            path = Path(overrides[0])
+            path.mkdir(parents=True, exist_ok=True)
+            RunFolder(path).write_text("config.yaml", OmegaConf.to_yaml(configure("model=mlp")))
+            with (path / "train.log").open("a") as log:
+                log.write("begun")
+            if path.name.startswith(self.deadly):
+                raise RuntimeError("The worker died. Details follow.")
+            RunFolder(path).write_json("result.json", {})
+        return [None] * len(job_overrides)
+
+
+def test_a_run_that_kills_its_process_fails_alone(tmp_path, capsys):
+    sweeper = StudySweeper()
+    sweeper.launcher, sweeper.launched, sweeper.where = MortalLauncher("deadly"), 0, "study=tiny"
+    sweeper.monitor = Monitor("tiny")
+    names = ["a", "b", "deadly1", "c", "deadly2", "d"]
+    runs = {tmp_path / name: [str(tmp_path / name)] for name in names}
+    with sweeper.monitor.watch(list(runs), later=0):
+        sweeper.launch(runs)
+    assert {path.name for path in runs if (path / "result.json").exists()} == set("abcd")
+    assert {path.name: reason for path, reason in sweeper.monitor.failures.items()} == dict.fromkeys(
+        ("deadly1", "deadly2"), "its process ended (RuntimeError: The worker died)"
+    )
+    assert capsys.readouterr().err.splitlines()[-1] == "tiny: 4 of 6 runs done, 0 running, 2 failed"
+    assert sweeper.launcher.batches == [6, 1, 3, 1, 1]
+
+
+def test_a_launcher_that_cannot_begin_is_told(tmp_path):
+    class Unable:
+        def launch(self, job_overrides, initial_job_idx):
+            raise RuntimeError("no such cluster")
+
+    sweeper = StudySweeper()
+    sweeper.launcher, sweeper.launched, sweeper.where = Unable(), 0, "study=tiny"
+    with pytest.raises(UserError, match="study=tiny: RuntimeError: no such cluster; the same command goes on"):
+        sweeper.launch({tmp_path / "a": [], tmp_path / "b": []})
+
+
+def test_interrupted_by_the_keyboard(study, tmp_path):
+    process = run_in(tmp_path / "here", [*study({"neurons": NEURONS}), "trainer.max_epochs=500", "patience=null"])
+    deadline = time.time() + 120
+    while not any((tmp_path / "here").rglob("last.ckpt")) and time.time() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.splitlines()[-1] == "study=tiny: interrupted; the same command goes on from here"
     assert "Traceback" not in err
-    finish(run_in(tmp_path / "here", arguments))
-    assert len(results_of(tmp_path / "here")) == 6
+
+
+@pytest.mark.parametrize("path", ["out", "with blanks", "a=b", "it's", "back\\slash", "back\\\\'both\\"])
+def test_any_folder_can_be_named(path):
+    override = OverridesParser.create().parse_override(f"hydra.sweep.dir={quoted(Path(path))}")
+    assert override.value() == path
 
 
 def test_submitit_carries_it(study, tmp_path):
@@ -256,7 +327,8 @@ def test_submitit_carries_it(study, tmp_path):
         (["study.only=[neuron]"], "study.only=neuron: unknown; choose one of neurons"),
         (["study.only=[neurons/9]"], "study.only=neurons/9: unknown; choose one of neurons/16, neurons/8"),
         (["study.mode=random"], "study.mode=random: unknown; choose one of around, greedy"),
-        (["study.folds=[0,7]"], "data.fold=7"),
+        (["study.folds=[0,7]"], "study.folds=7: choose a whole number from 0 to 4"),
+        (["study.only=[]"], "study.only=[]: nothing to train"),
         (["study.folds=[]"], "study.folds"),
         (["study.folds=[null]", "study.mode=greedy"], "study.folds: a greedy study chooses by validation accuracy"),
         (["+study.fold=3"], "fold: no such key"),
@@ -269,11 +341,8 @@ def test_submitit_carries_it(study, tmp_path):
 def test_what_cannot_be_is_said_before_anything_is_trained(command, study, tmp_path, arguments, said):
     code, _, err = command(*study({"neurons": NEURONS}), *arguments)
     assert code == 1
-    if "fold=7" in said:  # found where the data is read, by each run
-        assert said in err
-    else:
-        assert said in only_line(err)
-        assert not results_of(tmp_path)
+    assert said in only_line(err)
+    assert not results_of(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -286,11 +355,16 @@ def test_what_cannot_be_is_said_before_anything_is_trained(command, study, tmp_p
         ({"a": {"b": {"set": "optimizer=adamant"}}}, "a/b: optimizer=adamant: unknown; choose one of adam"),
         ({"a": {"b": {"set": "neurons"}}}, "a/b: set: neurons is no override"),
         ({"a": {"b": {"set": "model.neurons=[1"}}}, "a/b: model.neurons=[1: can't be read"),
+        ({"a": {"b": {"set": "seed=1"}}}, "a/b: set: seed=1 is not for a value; a study has study.folds"),
+        ({"a": {"b": {"set": "hydra.sweep.dir=x"}}}, "a/b: set: hydra.sweep.dir=x is not for a value"),
         ({"a": {"b": {"put": "neurons"}}}, "a/b: put: no such key"),
         ({"a": {"b": {"published": 3}}}, "a/b: set is missing"),
-        ({"a": {"b": {"set": "seed=1", "published": "much"}}}, "a/b: published: much is no accuracy in %"),
-        ({"a": {"b": {"set": "seed=1", "rank": 0}}}, "a/b: rank=0: choose a whole number from 1"),
-        ({"a": {"b": {"set": "seed=1", "claim": "great"}}}, "a/b: claim=great: unknown; choose one of better, worse"),
+        ({"a": {"b": {"set": "model.neurons=1", "published": "much"}}}, "a/b: published: much is no accuracy in %"),
+        ({"a": {"b": {"set": "model.neurons=1", "rank": 0}}}, "a/b: rank=0: choose a whole number from 1"),
+        (
+            {"a": {"b": {"set": "model.neurons=1", "claim": "great"}}},
+            "a/b: claim=great: unknown; choose one of better, worse",
+        ),
     ],
 )
 def test_factors_that_cannot_be(command, study, tmp_path, factors, said):
@@ -314,14 +388,23 @@ def test_a_study_needs_a_multirun(command):
     assert only_line(err) == "error: study=mlp: a study is many runs; add -m, and name one study"
 
 
+@pytest.mark.parametrize(
+    ("name", "override"),
+    [("mlp", "model.hidden_layers=2"), ("mlp", "optimizer.momentum=0.9"), ("resnet", "model.blocks=[1,1,1]")],
+)
+def test_the_command_line_is_read_against_the_reference(name, override):
+    configure(f"study={name}", override)  # which raises where the key is none of the reference's
+
+
 @pytest.mark.parametrize("name", ["mlp", "cnn", "resnet"])
 def test_the_reports_studies(name):
     config = OmegaConf.load(train.CONF / "study" / f"{name}.yaml")
-    study = read_study(name, OmegaConf.to_container(config.study))
+    study = read_study(name, OmegaConf.to_container(config.study), 5)
     published = {f"{f.name}/{v.label}": v.published for f in study.factors for v in f.values}
     best = {"mlp": 86.14, "cnn": 89.70, "resnet": 90.84}
     assert max(figure for figure in published.values() if figure is not None) == best[name]
     assert study.folds == (0, 1, 2, 3, 4)
+    assert study.reference[0] == f"experiment={config.defaults[0]['override /experiment']}"
     factors = [factor.name for factor in study.factors]
     if name == "cnn":
         assert study.mode == "greedy"
