@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from emnist import figures, study_figures
 from emnist.collection import Cell, Run
 from emnist.comparison import (
+    INCOMPLETE,
     NO_DIFFERENCE,
     OFFICIAL_TEST_IMAGES,
     Estimate,
@@ -24,7 +25,7 @@ from emnist.comparison import (
 from emnist.cost import measure_cost, multiply_accumulates
 from emnist.document import Document
 from emnist.hardware import describe_device
-from emnist.recorder import flatten
+from emnist.identity import flatten
 from emnist.run_folder import load_run
 from emnist.study_figures import Point
 
@@ -44,7 +45,8 @@ METHOD = (
     "an image counts once, by how often the one was right less how often the other was. It is corrected for all "
     "comparisons of the study after Holm.",
     "*Verdict* is better or worse where p is below 0.05 and every pair of runs goes the same way, else "
-    f"{NO_DIFFERENCE}. With one pair of runs it speaks of these two networks: another seed may say otherwise.",
+    f"{NO_DIFFERENCE}. The test is about other test images for these trained networks. What another training would "
+    "change it doesn't measure; that all pairs have to agree guards against it, the more the more there are.",
     "*Published* and *the report* are the published test accuracy, and what it or the order that the report gives "
     f"says of a value against the starting one. *Within error*: two samples of {OFFICIAL_TEST_IMAGES:,} test images "
     "may differ by as much between equal classifiers (95%, images not paired: published figures allow no more).",
@@ -62,7 +64,8 @@ def findings(document: Document, studies: list[StudyResult]) -> None:
         verdicts = Counter(d.verdict for *_, d in compared)
         points = [
             f"{len(compared)} values compared with the one their factor started from: {verdicts['better']} better, "
-            f"{verdicts['worse']} worse, {verdicts[NO_DIFFERENCE]} with {NO_DIFFERENCE}."
+            f"{verdicts['worse']} worse, {verdicts[NO_DIFFERENCE]} with {NO_DIFFERENCE}"
+            f"{f', {verdicts[INCOMPLETE]} still {INCOMPLETE}' if verdicts[INCOMPLETE] else ''}."
         ]
         agreement: dict[str, list[str]] = defaultdict(list)
         for factor, row, d in compared:
@@ -72,6 +75,7 @@ def findings(document: Document, studies: list[StudyResult]) -> None:
                 agreement[agrees].append(
                     f"**{name}** is {here}; the report has it {SAID[row.claim.direction]}." if agrees == "no" else name
                 )
+        agreement.pop("", None)  # incomplete
         if claims := sum(map(len, agreement.values())):
             points.append(
                 f"{claims} claims of the report: {len(agreement['yes'])} agree with what was measured here, "
@@ -96,7 +100,11 @@ def findings(document: Document, studies: list[StudyResult]) -> None:
 def families(document: Document, studies: list[StudyResult], others: list[Cell]) -> None:
     """The best cell of each family by validation: accuracy, cost, and whether they differ."""
     everything = [(cell, study.describe(cell), study.planned) for study in studies for cell in study.cells]
-    everything += [(cell, "outside of studies", len(cell.runs)) for cell in others]
+    if not studies:
+        everything = [(cell, "", len(cell.distinct)) for cell in others]
+    # Accuracies on other images can't be compared: the data that most cells have been tested on it is.
+    data = Counter(cell.results[0].fingerprint for cell, *_ in everything if cell.results).most_common(1)
+    everything = [entry for entry in everything if entry[0].results and entry[0].results[0].fingerprint == data[0][0]]
     best: dict[str, tuple[Cell, str]] = {}
     for cell, label, planned in everything:
         values = cell.figures("val_accuracy")
@@ -107,12 +115,17 @@ def families(document: Document, studies: list[StudyResult], others: list[Cell])
     if not best:
         return
     document.heading("The families compared")
-    document.text("Each by its cell with the highest mean validation accuracy, of those with all their runs.")
+    measured = data_of([cell for cell, *_ in everything])
+    document.text(
+        "Each by its cell with the highest mean validation accuracy, of those with all their runs"
+        f"{' in a study' if studies else ''}. {measured}."
+    )
     order = sorted(best, key=lambda family: [*FAMILIES, family].index(family))
     rows = []
     for family in order:
         cell, label = best[family]
-        cost = measure_cost(cell.results[0].folder.path)
+        folder = cell.results[0].folder
+        cost = measure_cost(folder.path) if folder.best.exists() else None
         rows.append(
             [
                 family_name(cell),
@@ -123,8 +136,8 @@ def families(document: Document, studies: list[StudyResult], others: list[Cell])
                 thousands(macs(cell)),
                 f"{fmean(cell.figures('epochs')):.0f}",
                 f"{fmean(cell.figures('duration_s')):,.0f}",
-                f"{cost.images_per_s:,.0f}",
-                f"{cost.megabytes:.2f}",
+                f"{cost.images_per_s:,.0f}" if cost else "–",
+                f"{cost.megabytes:.2f}" if cost else "–",
             ]
         )
     columns = [
@@ -163,24 +176,27 @@ def families(document: Document, studies: list[StudyResult], others: list[Cell])
         )
     named = {id(cell) for cell, _ in best.values()}
     points = [
-        Point(family_name(cell), macs(cell), accuracy, label if id(cell) in named else None)
+        Point(family_name(cell), count, accuracy, label if id(cell) in named else None)
         for cell, label, _ in everything
-        if (accuracy := test_accuracy(cell)) is not None
+        if (accuracy := test_accuracy(cell)) is not None and (count := macs(cell))
     ]
-    heading = f"Every cell: test accuracy and cost\n{data_of([cell for cell, *_ in everything])}"
+    if not points:
+        return
+    heading = f"Every cell: test accuracy and cost\n{measured}"
     picture(
         document, "cost", study_figures.accuracy_and_cost(points, heading), "Test accuracy over multiply-accumulates"
     )
 
 
-def study(document: Document, study: StudyResult) -> None:
+def one_study(document: Document, study: StudyResult) -> None:
     """A study's table and figures."""
     document.heading(title(study))
     how = "Each factor varied alone around the reference (\\*)."
     if study.mode == "greedy":
         how = "Factors in this order, each from the best so far (\\*); the next starts from the best by validation (←)."
     data = data_of(study.cells)
-    document.text(f"{how} {data}: {study.planned} runs a value, from `{' '.join(study.overrides)}`.")
+    runs = "one run" if study.planned == 1 else f"{study.planned} runs"
+    document.text(f"{how} {data}: {runs} a value, from `{' '.join(study.overrides)}`, in `{study.folder.name}`.")
     if study.planned == 1:
         document.text("One run a value: the verdicts are about these networks, not yet about the settings.")
     rows = [
@@ -216,7 +232,7 @@ def best_cell(document: Document, study: StudyResult, best: Cell, data: str) -> 
     figure = study_figures.curves(best, f"{title(study)}, {name}: mean and range over {len(best.runs)} runs\n{data}")
     picture(document, f"{study.name}_curves", figure, "Learning curves of the best")
     answers = [run.answers for run in best.results if run.answers is not None]
-    if not answers:
+    if not answers or not best.results[0].folder.best.exists():  # which names the classes
         return
     labels = np.concatenate([label for label, _ in answers])
     predicted = np.concatenate([guess for _, guess in answers])
@@ -268,8 +284,10 @@ def others(document: Document, cells: list[Cell]) -> None:
     for family in sorted({cell.config["model"]["name"] for cell in cells}):
         here = [cell for cell in cells if cell.config["model"]["name"] == family]
         for cell, settings in zip(here, differing_settings(here), strict=True):
-            fates = Counter(run.fate for run in cell.runs)
+            fates = Counter(run.fate for run in cell.distinct)
             state = ", ".join(f"{count} {fate}" for fate, count in sorted(fates.items()))
+            if again := len(cell.runs) - len(cell.distinct):
+                state += f", {again} repeated"
             reasons = sorted({run.failure for run in cell.runs if run.failure is not None})
             names = ", ".join(f"`{run.name}`" for run in cell.runs[:3]) + (" …" if len(cell.runs) > 3 else "")
             accuracies = [percent(val_accuracy(cell)), percent(test_accuracy(cell))]
@@ -310,9 +328,10 @@ def differing_settings(cells: Sequence[Cell]) -> list[str]:
     return [", ".join(f"{key}={config[key]}" for key in varied if key in config) or "–" for config in flat]
 
 
-def macs(cell: Cell) -> int:
-    """Multiply-accumulates of one image."""
-    return multiply_accumulates(cell.config["model"], cell.results[0].classes)
+def macs(cell: Cell) -> int | None:
+    """Multiply-accumulates of one image; None where no predictions tell the number of classes."""
+    classes = cell.results[0].classes
+    return multiply_accumulates(cell.config["model"], classes) if classes else None
 
 
 def data_of(cells: list[Cell]) -> str:
@@ -350,7 +369,9 @@ def p_value(p: float | None) -> str:
     return "" if p is None else "<0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
-def thousands(count: int) -> str:
+def thousands(count: int | None) -> str:
+    if count is None:
+        return "–"
     return f"{count / 1e6:,.1f} M" if count >= 1e6 else f"{count / 1e3:,.0f} k"
 
 

@@ -13,7 +13,9 @@ from omegaconf import OmegaConf
 
 from emnist.errors import UserError
 from emnist.identity import cell_id
-from emnist.run_folder import RunFolder
+from emnist.run_folder import PARTS, RunFolder
+
+PLAN = {"study", "mode", "runs", "reference", "overrides", "factors"}  # keys
 
 
 @dataclass
@@ -39,6 +41,11 @@ class Run:
         if self.result is None:
             return "unfinished" if self.failure is None else "failed"
         return "diverged" if self.result["stopped"] == "diverged" else "finished"
+
+    @property
+    def fingerprint(self) -> str:
+        """Of its images, once it has a result."""
+        return self.result["data"]["fingerprint"] if self.result is not None else ""
 
     @cached_property
     def rows(self) -> list[dict[str, float]]:
@@ -75,19 +82,28 @@ class Run:
 
 @dataclass
 class Cell:
-    """Runs of one configuration, apart from fold and seed."""
+    """Runs of one configuration on one data set, apart from fold and seed."""
 
     id: str
     runs: list[Run] = field(default_factory=list)
 
     @property
+    def distinct(self) -> list[Run]:
+        """One run for each fold and seed, one with a result if there is any: another such says nothing new."""
+        distinct: dict[tuple[int | None, int], Run] = {}
+        for run in self.runs:
+            if run.result is not None or (run.fold, run.seed) not in distinct:
+                distinct[run.fold, run.seed] = run
+        return list(distinct.values())
+
+    @property
     def results(self) -> list[Run]:
         """Those with a test accuracy."""
-        return [run for run in self.runs if run.result is not None and run.result["test_accuracy"] is not None]
+        return [run for run in self.distinct if run.result is not None and run.result["test_accuracy"] is not None]
 
     def figures(self, key: str) -> list[float]:
         """A figure of result.json over the runs that have it."""
-        return [run.result[key] for run in self.runs if run.result is not None and run.result[key] is not None]
+        return [run.result[key] for run in self.distinct if run.result is not None and run.result[key] is not None]
 
     @property
     def config(self) -> dict[str, Any]:
@@ -101,18 +117,21 @@ class Collection:
 
     def others(self, taken: set[Path]) -> list[Cell]:
         """Cells of runs that are in no study."""
+        rest = [run for run in self.runs if run.folder.path.resolve() not in taken]
+        # An unfinished run doesn't know its data; one with the same configuration and place does.
+        known = {cell_id(run.config, run.config["data"]["root"]): run.fingerprint for run in rest if run.result}
         cells: dict[str, list[Run]] = defaultdict(list)
-        for run in self.runs:
-            if run.folder.path.resolve() not in taken:
-                cells[cell_id(run.config)].append(run)
+        for run in rest:
+            data = run.fingerprint or known.get(cell_id(run.config, run.config["data"]["root"]), "")
+            cells[cell_id(run.config, data)].append(run)
         return [Cell(id, runs) for id, runs in sorted(cells.items())]
 
     def cell(self, id: str | None, folder: Path, names: list[str]) -> Cell:
         """A cell of a study with the runs that there are; none where it is not known yet."""
         if id is None:
             return Cell("")
-        paths = {(folder / id / name).resolve() for name in names}
-        return Cell(id, [run for path in sorted(paths) if (run := self._by_path.get(path))])
+        paths = [(folder / id / name).resolve() for name in names]
+        return Cell(id, [run for path in paths if (run := self._by_path.get(path))])
 
     @cached_property
     def _by_path(self) -> dict[Path, Run]:
@@ -144,15 +163,18 @@ def _read_run(path: Path, base: Path) -> Run | None:
     folder = RunFolder(path)
     result = folder.read_result()
     failure = folder.read_failure() if result is None else None
-    if result is not None:
-        config = result["config"]
-    elif failure is not None:
-        config = failure["config"]
+    found = result if result is not None else failure
+    if found is not None:
+        config = found.get("config") if isinstance(found, dict) else None
+        if not isinstance(config, dict) or not config.keys() >= PARTS:
+            return None  # of another program
     else:
         try:
             config = cast(dict[str, Any], OmegaConf.to_container(folder.read_config()))
-        except UserError:  # of another program
+        except UserError:  # of another program, too
             return None
+        if "study" in config:
+            return None  # what Hydra left of a study without -m
     return Run(folder, path.relative_to(base).as_posix(), config, result, None if failure is None else failure["error"])
 
 
@@ -161,4 +183,4 @@ def _read_plan(path: Path) -> dict[str, Any] | None:
         content = json.loads(path.read_text())
     except ValueError:
         return None
-    return content if isinstance(content, dict) and {"study", "factors", "reference"} <= content.keys() else None
+    return content if isinstance(content, dict) and content.keys() >= PLAN else None

@@ -21,6 +21,7 @@ from emnist.statistics import (
 
 OFFICIAL_TEST_IMAGES = 18_800  # on which the report measured
 NO_DIFFERENCE = "no measurable difference"
+INCOMPLETE = "incomplete"
 
 
 class Estimate(NamedTuple):
@@ -39,11 +40,14 @@ class Difference:
     p: float  # as tested
     pairs: int  # trainings with the same fold and seed
     same_sign: int  # of the pairs, those that go the way of the mean
+    planned: int  # pairs
     p_corrected: float | None = None  # for all comparisons of the study
 
     @property
     def verdict(self) -> str:
-        """Better or worse only where the images say so and no pair of trainings contradicts."""
+        """Better or worse only where all are there, the images say so, and no pair of trainings contradicts."""
+        if self.pairs < self.planned:
+            return INCOMPLETE  # those that are missing or diverged may be the worst
         if self.p_corrected is None or self.p_corrected >= LEVEL or self.same_sign < self.pairs:
             return NO_DIFFERENCE
         return "better" if self.estimate.mean > 0 else "worse"
@@ -58,6 +62,8 @@ class Claim:
     beyond_error: bool | None = None  # more than two samples of the official test set's size explain
 
     def agrees(self, verdict: str) -> str:
+        if verdict == INCOMPLETE:
+            return ""
         if verdict == NO_DIFFERENCE:
             return "not confirmed" if self.direction in ("better", "worse") else "yes"
         return "yes" if verdict == self.direction or (verdict, self.direction) == ("worse", "not better") else "no"
@@ -101,8 +107,14 @@ class StudyResult:
     overrides: list[str]
     start: Cell
     best: Cell | None  # by mean validation accuracy, of the cells with all their runs
-    planned: int  # runs a cell
+    runs: list[str]  # names, in each cell
+    folder: Path
     factors: dict[str, list[Row]] = field(default_factory=dict)
+
+    @property
+    def planned(self) -> int:
+        """Runs a cell."""
+        return len(self.runs)
 
     @property
     def cells(self) -> list[Cell]:
@@ -117,16 +129,16 @@ class StudyResult:
         return [(factor, row, row.difference) for factor, row in rows if row.difference is not None]
 
     def describe(self, cell: Cell) -> str:
-        """The cell in words: the values that make it differ from where its factor started."""
+        """The cell in words: the value that sets it apart, in a greedy study after those chosen before."""
         if cell.id == self.start.id:
             return "start" if self.mode == "greedy" else "reference"
-        names = [
-            f"{factor}: {row.label}"
-            for factor, rows in self.factors.items()
-            for row in rows
-            if row.cell.id == cell.id and not row.is_start
-        ]
-        return ", ".join(names[:1]) or "reference"
+        before: list[str] = []
+        for factor, rows in self.factors.items():
+            for row in rows:
+                if row.cell.id == cell.id and not row.is_start:
+                    return ", ".join([*before, f"{factor.replace('_', ' ')} {row.label}"])
+            before += [f"{factor.replace('_', ' ')} {row.label}" for row in rows if row.is_chosen and not row.is_start]
+        return "reference"
 
 
 def compare(plan: dict[str, Any], folder: Path, collection: Collection) -> StudyResult:
@@ -135,8 +147,9 @@ def compare(plan: dict[str, Any], folder: Path, collection: Collection) -> Study
     def cell(id: str | None) -> Cell:
         return collection.cell(id, folder, plan["runs"])
 
-    planned = len(plan["runs"])
-    study = StudyResult(plan["study"], plan["mode"], plan["overrides"], cell(plan["reference"]), None, planned)
+    runs, start = plan["runs"], cell(plan["reference"])
+    study = StudyResult(plan["study"], plan["mode"], plan["overrides"], start, None, runs, folder)
+    planned = len(runs)
     for factor in plan["factors"]:
         start = cell(factor["reference"])
         starts = [value for value in factor["values"] if value["cell"] == factor["reference"] and value["cell"]]
@@ -155,7 +168,7 @@ def compare(plan: dict[str, Any], folder: Path, collection: Collection) -> Study
                     claim=None if is_start or not starts else claim(value, starts[0]),
                     val=val_accuracy(here),
                     test=test_accuracy(here),
-                    difference=None if is_start else difference(here, start),
+                    difference=None if is_start else difference(here, start, planned),
                 )
             )
     correct([difference for *_, difference in study.compared])
@@ -199,8 +212,11 @@ def test_accuracy(cell: Cell) -> Estimate | None:
     return Estimate(mean, *wilson_interval(mean * images, images))
 
 
-def difference(cell: Cell, start: Cell) -> Difference | None:
-    """The paired comparison of two cells on the same test images; None where no pair of runs has them."""
+def difference(cell: Cell, start: Cell, planned: int = 1) -> Difference | None:
+    """The paired comparison of two cells on the same test images; None where no pair of runs has them.
+
+    Of `planned` pairs of runs, those that are there.
+    """
     others = {(run.fold, run.seed): run for run in start.results}
     sums = []
     for run in cell.results:
@@ -215,6 +231,7 @@ def difference(cell: Cell, start: Cell) -> Difference | None:
         estimate=Estimate(float(total.mean()) / len(sums), *paired_interval(total, len(sums))),
         p=paired_p(total),
         pairs=len(sums),
+        planned=planned,
         same_sign=sum(int(np.sign(pair.sum()) == sign) for pair in sums),
     )
 
@@ -224,8 +241,7 @@ def right_more_often(run: Run, other: Run) -> np.ndarray | None:
     if run.answers is None or other.answers is None:
         return None
     (labels, predicted), (other_labels, other_predicted) = run.answers, other.answers
-    same = run.result["data"]["fingerprint"] == other.result["data"]["fingerprint"]  # type: ignore[index]
-    if not same or not np.array_equal(labels, other_labels):
+    if run.fingerprint != other.fingerprint or not np.array_equal(labels, other_labels):
         return None
     return (predicted == labels).astype(int) - (other_predicted == labels)
 

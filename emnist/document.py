@@ -26,7 +26,7 @@ nav a { margin-right: 1rem; }
 .quiet { color: #777; }
 """
 CLASSES = {"better": "good", "yes": "good", "worse": "bad", "no": "bad", "no measurable difference": "quiet"}
-CLASSES |= {"not confirmed": "quiet", "missing": "quiet"}
+CLASSES |= dict.fromkeys(("not confirmed", "missing", "incomplete"), "quiet")
 
 
 @dataclass
@@ -54,6 +54,7 @@ class Document:
         self.blocks.append("\n".join(f"| {' | '.join(line)} |" for line in cells))
 
     def picture(self, path: str, png: bytes, about: str) -> None:
+        assert path not in self.pictures, f"two pictures in {path}"
         self.pictures[path] = png
         self.blocks.append(f"![{about}]({path})")
 

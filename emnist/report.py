@@ -5,6 +5,7 @@ import csv
 import io
 import os
 import sys
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -15,9 +16,10 @@ from emnist.collection import Cell, Run, collect
 from emnist.comparison import StudyResult, compare
 from emnist.document import Document
 from emnist.errors import describe
+from emnist.identity import fold_and_seed
 
-FIGURES = [f"test_{name}" for name in ("accuracy", "top3_accuracy", "macro_f1", "ece", "loss")]
-FIGURES = ["val_accuracy", *FIGURES, "best_epoch", "epochs", "stopped", "parameters"]
+TEST = [f"test_{name}" for name in ("accuracy", "top3_accuracy", "macro_f1", "ece", "loss")]
+FIGURES = ["val_accuracy", *TEST, "best_epoch", "epochs", "stopped", "parameters"]
 
 
 def main() -> None:
@@ -41,6 +43,11 @@ def write_report(folders: list[Path], out: Path) -> None:
     collection = collect(folders)
     studies = [compare(plan, folder, collection) for plan, folder in collection.studies]
     studies.sort(key=lambda study: [*chapters.FAMILIES, study.name].index(study.name))
+    names: Counter[str] = Counter()
+    for study in studies:
+        names[study.name] += 1
+        if names[study.name] > 1:  # another of the same name, from another folder
+            study.name += f"_{names[study.name]}"
     taken = {run.folder.path.resolve() for study in studies for cell in study.cells for run in cell.runs}
     others = collection.others(taken)
 
@@ -50,7 +57,7 @@ def write_report(folders: list[Path], out: Path) -> None:
         chapters.findings(document, studies)
     chapters.families(document, studies, others)
     for study in studies:
-        chapters.study(document, study)
+        chapters.one_study(document, study)
     chapters.others(document, others)
     if studies:
         document.heading("How to read this")
@@ -70,15 +77,22 @@ def table(studies: list[StudyResult], others: list[Cell]) -> str:
     rows: list[dict[str, Any]] = []
     for study in studies:
         for cell in study.cells:
-            rows += [_line(study.name, study.describe(cell), cell.id, run) for run in cell.runs]
-        for factor, values in study.factors.items():
-            for row in values:
-                missing = row.planned - len(row.cell.runs)
-                if missing:
-                    line = {"study": study.name, "settings": f"{factor}: {row.label}", "cell": row.cell.id}
-                    rows += [{**line, "state": "missing"}] * missing
+            runs = {(run.fold, run.seed): run for run in cell.runs}
+            for name in study.runs:
+                fold, seed = fold_and_seed(name)
+                line = {
+                    "study": study.name,
+                    "settings": study.describe(cell),
+                    "cell": cell.id,
+                    "fold": fold,
+                    "seed": seed,
+                }
+                rows.append(line | (_line(runs[fold, seed]) if (fold, seed) in runs else {"state": "missing"}))
+        for factor, values in study.factors.items():  # of a greedy study, before it has come that far
+            unknown = [f"{factor}: {row.label}" for row in values if not row.cell.id]
+            rows += [{"study": study.name, "settings": settings, "state": "missing"} for settings in unknown]
     for cell, settings in zip(others, chapters.differing_settings(others), strict=True):
-        rows += [_line("", settings, cell.id, run) for run in cell.runs]
+        rows += [{"settings": settings, "cell": cell.id, **_line(run)} for run in cell.runs]
     columns = ["study", "settings", "cell", "model", "fold", "seed", "state", *FIGURES, "data", "commit", "reason"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
@@ -91,12 +105,9 @@ def _fill(content: bytes, file: IO[bytes]) -> None:
     file.write(content)
 
 
-def _line(study: str, settings: str, cell: str, run: Run) -> dict[str, Any]:
+def _line(run: Run) -> dict[str, Any]:
     result = run.result or {}
     return {
-        "study": study,
-        "settings": settings,
-        "cell": cell,
         "model": run.config["model"]["name"],
         "fold": run.fold,
         "seed": run.seed,

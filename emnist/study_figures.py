@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from emnist.collection import Cell
-from emnist.comparison import NO_DIFFERENCE, Estimate, StudyResult
+from emnist.comparison import INCOMPLETE, NO_DIFFERENCE, Estimate, StudyResult
 from emnist.figures import COLORS, NAMES, RIGHT, WRONG
 
 CYCLE = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#9d755d", "#e45756")
-VERDICTS = {"better": RIGHT, "worse": WRONG, NO_DIFFERENCE: "0.55"}
+VERDICTS = {"better": RIGHT, "worse": WRONG, NO_DIFFERENCE: "0.55", INCOMPLETE: "0.8"}
 
 
 @dataclass
@@ -58,7 +58,8 @@ def factors(study: StudyResult, title: str) -> Figure:
         best = max(max(row.cell.figures("val_accuracy")) for row in rows)
         axes.set_ylim(max(0, 100 * best - 30), 100 * best + 2)  # what starts below is left out
         axes.tick_params(labelsize=8)
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        if len(rows) <= 12:  # more would not fit
+            axes.legend(frameon=False, fontsize=8, loc="lower right")
     return figure
 
 
@@ -86,7 +87,8 @@ def differences(study: StudyResult, title: str) -> Figure:
     axes.grid(axis="x", alpha=0.3)
     axes.set_xlabel("points of test accuracy from where the factor started (linear up to 1, logarithmic beyond)")
     for verdict, color in VERDICTS.items():
-        axes.plot([], [], "o-", color=color, label=verdict)
+        if verdict != INCOMPLETE or any(d.verdict == INCOMPLETE for *_, d in rows):
+            axes.plot([], [], "o-", color=color, label=verdict)
     if any(row.claim is not None and row.claim.points is not None for _, row, _ in rows):
         axes.plot([], [], "D", markerfacecolor="none", markeredgecolor="black", label="published", linestyle="")
     axes.legend(frameon=False, fontsize=8, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))

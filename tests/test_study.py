@@ -279,9 +279,8 @@ def test_a_run_that_kills_its_process_fails_alone(tmp_path, capsys):
     with sweeper.monitor.watch(list(runs), later=0):
         sweeper.launch(runs)
     assert {path.name for path in runs if (path / "result.json").exists()} == set("abcd")
-    assert {path.name: reason for path, reason in sweeper.monitor.failures.items()} == dict.fromkeys(
-        ("deadly1", "deadly2"), "its process ended (RuntimeError: The worker died)"
-    )
+    reasons = {path.name: reason for path, reason in sweeper.monitor.failures.items()}
+    assert reasons == dict.fromkeys(("deadly1", "deadly2"), "its process ended (RuntimeError: The worker died)")
     assert capsys.readouterr().err.splitlines()[-1] == "tiny: 4 of 6 runs done, 0 running, 2 failed"
     assert sweeper.launcher.batches == [6, 1, 3, 1, 1]
 

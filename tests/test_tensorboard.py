@@ -87,8 +87,9 @@ def test_card(ask, results):
 
 def test_hyperparameters_that_vary_and_final_metrics(ask, results):
     experiment = ask(f"{PREFIX}/hparams/experiment", {"experimentName": "", "includeMetrics": True})
-    varied = {column["name"]: column for column in experiment["hparamInfos"] if column.get("differs", True)}
+    varied = {column["name"]: column for column in experiment["hparamInfos"] if column.get("differs")}
     assert {"optimizer.name", "optimizer.lr", "model.dropout", "data.fold"} <= set(varied)
+    assert not {"model.neurons", "trainer.max_epochs"} & set(varied)
     metrics = {metric["name"]["tag"] for metric in experiment["metricInfos"]}
     assert {"final/test_accuracy", "final/val_accuracy", "final/test_loss"} <= metrics
     wanted = {
