@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from statistics import fmean, median
+from typing import Any
 
 import numpy as np
 import torch
@@ -154,7 +155,7 @@ def families(document: Document, studies: list[StudyResult], others: list[Cell])
     document.text(
         "Multiply-accumulates are those of one image, counted by torch. *Training* is the mean of the runs on the "
         "hardware named under [Provenance](#provenance), beside whatever else went on there. *Images/s* is inference "
-        f"in 32-bit on {device['name']}, {device['threads']} threads, measured when this was written; *MB* the "
+        f"in 32-bit on {device['name']}, {threads(device)}, measured when this was written; *MB* the "
         "checkpoint."
     )
     pairs = [(best[a][0], best[b][0]) for i, a in enumerate(order) for b in order[i + 1 :]]
@@ -304,14 +305,14 @@ def provenance(document: Document, runs: list[Run]) -> None:
         if run.result is not None:
             data, versions, device = (run.result[key] for key in ("data", "versions", "device"))
             libraries = ", ".join(f"{name} {v}" for name, v in versions.items() if name not in ("emnist", "commit"))
-            threads = f"{device['threads']} threads a run, " if "threads" in device else ""
+            per_run = f"{threads(device)} a run, " if "threads" in device else ""
             groups[
                 (
                     FAMILIES.get(run.config["model"]["name"], run.config["model"]["name"]),
                     f"{data['description']} (sha256 {data['fingerprint'][:12]}…)",
                     f"emnist {versions['emnist']}, commit {versions['commit'] or 'unknown'}",
                     libraries,
-                    f"{device['name']}, {threads}{device['precision']}",
+                    f"{device['name']}, {per_run}{device['precision']}",
                 )
             ] += 1
     rows = [[*group, f"{count}"] for group, count in sorted(groups.items())]
@@ -373,6 +374,10 @@ def thousands(count: int | None) -> str:
     if count is None:
         return "–"
     return f"{count / 1e6:,.1f} M" if count >= 1e6 else f"{count / 1e3:,.0f} k"
+
+
+def threads(device: dict[str, Any]) -> str:
+    return f"{device['threads']} thread{'' if device['threads'] == 1 else 's'}"
 
 
 def claim_words(row: Row) -> str:

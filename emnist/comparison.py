@@ -89,6 +89,8 @@ class Row:
         """What there is to say of its runs where they are not simply all there."""
         if not self.cell.runs:
             return "missing"
+        if self.planned == 1 and (fate := self.cell.runs[0].fate) != "finished":
+            return fate
         fates = Counter(run.fate for run in self.cell.runs)
         parts = [f"{fates[fate]} {fate}" for fate in ("diverged", "failed", "unfinished") if fates[fate]]
         if missing := self.planned - len(self.cell.runs):

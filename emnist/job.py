@@ -9,12 +9,12 @@ from typing import Any
 from omegaconf import DictConfig
 
 from emnist.console import log_to, print_result
-from emnist.errors import describe
+from emnist.errors import UserError, describe
 
 log = logging.getLogger("emnist.train")
 
 
-class JobFailed(Exception):
+class JobFailed(UserError):
     """Trainings that ended in an error which has been said."""
 
 
