@@ -64,10 +64,17 @@ def findings(document: Document, studies: list[StudyResult]) -> None:
             continue
         verdicts = Counter(d.verdict for *_, d in compared)
         points = [
-            f"{len(compared)} values compared with the one their factor started from: {verdicts['better']} better, "
-            f"{verdicts['worse']} worse, {verdicts[NO_DIFFERENCE]} with {NO_DIFFERENCE}"
-            f"{f', {verdicts[INCOMPLETE]} still {INCOMPLETE}' if verdicts[INCOMPLETE] else ''}."
+            f"{data_of(study.cells)}.",
+            f"{number(len(compared), 'value')} compared with the one their factor started from: "
+            f"{verdicts['better']} better, {verdicts['worse']} worse, {verdicts[NO_DIFFERENCE]} with {NO_DIFFERENCE}"
+            f"{f', {verdicts[INCOMPLETE]} still {INCOMPLETE}' if verdicts[INCOMPLETE] else ''}.",
         ]
+        if study.best is not None:
+            best = study.best
+            points.append(
+                f"Best by validation: {study.describe(best)}, {percent(val_accuracy(best))} on validation and "
+                f"{percent(test_accuracy(best))} on the test images."
+            )
         agreement: dict[str, list[str]] = defaultdict(list)
         for factor, row, d in compared:
             if row.claim:
@@ -79,8 +86,8 @@ def findings(document: Document, studies: list[StudyResult]) -> None:
         agreement.pop("", None)  # incomplete
         if claims := sum(map(len, agreement.values())):
             points.append(
-                f"{claims} claims of the report: {len(agreement['yes'])} agree with what was measured here, "
-                f"{len(agreement['no'])} don't, {len(agreement['not confirmed'])} are not confirmed."
+                f"{number(claims, 'claim')} of the report: {len(agreement['yes'])} in agreement with this study, "
+                f"{len(agreement['no'])} in contradiction, {len(agreement['not confirmed'])} not confirmed."
             )
         points += agreement["no"]
         if agreement["not confirmed"]:
@@ -136,7 +143,7 @@ def families(document: Document, studies: list[StudyResult], others: list[Cell])
                 f"{cell.figures('parameters')[0]:,}",
                 thousands(macs(cell)),
                 f"{fmean(cell.figures('epochs')):.0f}",
-                f"{fmean(cell.figures('duration_s')):,.0f}",
+                f"{fmean(cell.figures('duration_s')):,.{0 if fmean(cell.figures('duration_s')) >= 10 else 1}f}",
                 f"{cost.images_per_s:,.0f}" if cost else "–",
                 f"{cost.megabytes:.2f}" if cost else "–",
             ]
@@ -158,6 +165,10 @@ def families(document: Document, studies: list[StudyResult], others: list[Cell])
         f"in 32-bit on {device['name']}, {threads(device)}, measured when this was written; *MB* the "
         "checkpoint."
     )
+    budgets = {family: best[family][0].config["trainer"]["max_epochs"] for family in order}
+    if len(set(budgets.values())) > 1:
+        most = ", ".join(f"{FAMILIES.get(family, family)} {epochs}" for family, epochs in budgets.items())
+        document.text(f"**They were not trained for as long**, which favours some of them; epochs at most: {most}.")
     pairs = [(best[a][0], best[b][0]) for i, a in enumerate(order) for b in order[i + 1 :]]
     compared = [(a, b, d) for a, b in pairs if (d := difference(b, a)) is not None]
     correct([d for *_, d in compared])
@@ -196,8 +207,10 @@ def one_study(document: Document, study: StudyResult) -> None:
     if study.mode == "greedy":
         how = "Factors in this order, each from the best so far (\\*); the next starts from the best by validation (←)."
     data = data_of(study.cells)
-    runs = "one run" if study.planned == 1 else f"{study.planned} runs"
-    document.text(f"{how} {data}: {runs} a value, from `{' '.join(study.overrides)}`, in `{study.folder.name}`.")
+    document.text(
+        f"{how} {data}: {number(study.planned, 'run')} a value, in `{study.folder}`, "
+        f"from `{' '.join(study.overrides)}`."
+    )
     if study.planned == 1:
         document.text("One run a value: the verdicts are about these networks, not yet about the settings.")
     rows = [
@@ -230,7 +243,9 @@ def best_cell(document: Document, study: StudyResult, best: Cell, data: str) -> 
     """Curves, confusion and predictions of the best cell by validation."""
     name = study.describe(best)
     document.heading(f"The best of the {title(study)} by validation: {name}", 3)
-    figure = study_figures.curves(best, f"{title(study)}, {name}: mean and range over {len(best.runs)} runs\n{data}")
+    figure = study_figures.curves(
+        best, f"{title(study)}, {name}: mean and range over {number(len(best.runs), 'run')}\n{data}"
+    )
     picture(document, f"{study.name}_curves", figure, "Learning curves of the best")
     answers = [run.answers for run in best.results if run.answers is not None]
     if not answers or not best.results[0].folder.best.exists():  # which names the classes
@@ -240,12 +255,11 @@ def best_cell(document: Document, study: StudyResult, best: Cell, data: str) -> 
     first = best.results[0]
     classes = list(load_run(first.folder.path).classes)
     accuracy = (labels == predicted).mean()
-    heading = (
-        f"{title(study)}, {name}: test accuracy {accuracy:.2%}, {len(answers)} runs on {len(answers[0][0]):,} images"
-    )
-    figure = figures.confusion(labels, predicted, classes, f"{heading}\n{data}")
+    tested = f"{number(len(answers), 'run')} on {len(answers[0][0]):,} images"
+    heading = f"{title(study)}, {name}: test accuracy {accuracy:.2%}, {tested}\n{data}"
+    figure = figures.confusion(labels, predicted, classes, heading)
     picture(document, f"{study.name}_confusion", figure, "Test confusion matrix")
-    document.text(f"Most confused on the test images, {len(answers)} runs together:")
+    document.text(f"Most confused on the test images, {number(len(answers), 'run')} together:")
     rows = [
         [true, guess, f"{count}", f"{100 * count / (labels == classes.index(true)).sum():.1f}"]
         for true, guess, count in figures.confused_pairs(labels, predicted, classes)[:10]
@@ -351,7 +365,13 @@ def family_name(cell: Cell) -> str:
 
 
 def title(study: StudyResult) -> str:
-    return FAMILIES.get(study.name, study.name)
+    name = study.namesake or study.name
+    name = FAMILIES.get(name, name)
+    return f"{name} ({study.folder})" if study.namesake else name
+
+
+def number(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def words(factor: str) -> str:

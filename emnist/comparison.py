@@ -111,6 +111,7 @@ class StudyResult:
     best: Cell | None  # by mean validation accuracy, of the cells with all their runs
     runs: list[str]  # names, in each cell
     folder: Path
+    namesake: str | None = None  # the name it shares with one in another folder
     factors: dict[str, list[Row]] = field(default_factory=dict)
 
     @property

@@ -43,11 +43,12 @@ def write_report(folders: list[Path], out: Path) -> None:
     collection = collect(folders)
     studies = [compare(plan, folder, collection) for plan, folder in collection.studies]
     studies.sort(key=lambda study: [*chapters.FAMILIES, study.name].index(study.name))
-    names: Counter[str] = Counter()
+    count = Counter(study.name for study in studies)
+    seen: Counter[str] = Counter()
     for study in studies:
-        names[study.name] += 1
-        if names[study.name] > 1:  # another of the same name, from another folder
-            study.name += f"_{names[study.name]}"
+        seen[study.name] += 1
+        study.namesake = study.name if count[study.name] > 1 else None
+        study.name += f"_{seen[study.name]}" if seen[study.name] > 1 else ""
     taken = {run.folder.path.resolve() for study in studies for cell in study.cells for run in cell.runs}
     others = collection.others(taken)
 
@@ -68,7 +69,7 @@ def write_report(folders: list[Path], out: Path) -> None:
     files |= {"results.csv": table(studies, others).encode(), **document.pictures}
     for name, content in files.items():
         write_atomically(out / name, partial(_fill, content))
-    print(f"{len(collection.runs)} runs, {len(studies)} studies")
+    print(f"{chapters.number(len(collection.runs), 'run')} and {chapters.number(len(studies), 'plan')} of studies")
     print(out / "report.html")
 
 

@@ -50,8 +50,8 @@ def read_study(name: str, config: dict[str, Any], all_folds: int) -> Study:
     Raises UserError, naming the key, for what can't be.
     """
     where = f"study={name}"
-    keys = {"mode", "reference", "folds", "seeds", "only", "factors"}
-    _same_keys(where, config, keys)
+    config = {"mode": "around", "folds": list(range(all_folds)), "seeds": [0], "only": None, **config}
+    _same_keys(where, config, {"mode", "reference", "folds", "seeds", "only", "factors"})
     if config["mode"] not in MODES:
         raise choose("study.mode", config["mode"], MODES)
     folds = listed("study.folds", config["folds"])
@@ -67,7 +67,8 @@ def read_study(name: str, config: dict[str, Any], all_folds: int) -> Study:
     if not isinstance(config["factors"], dict) or not config["factors"]:
         raise UserError(f"{where}: study.factors is empty; give factor → value → what sets it")
     factors = tuple(_factor(where, str(name), values) for name, values in config["factors"].items())
-    only = None if config["only"] is None else tuple(map(str, listed("study.only", config["only"])))
+    given = [config["only"]] if isinstance(config["only"], str) else config["only"]
+    only = None if given is None else tuple(map(str, listed("study.only", given)))
     names = [factor.name for factor in factors]
     if only == ():
         raise UserError(f"study.only=[]: nothing to train; name some of {', '.join(names)}, or null for all")

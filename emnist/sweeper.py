@@ -56,6 +56,7 @@ def train_run(cfg: DictConfig) -> None:
 class PlannedCell:
     id: str  # its folder, below that of all studies
     overrides: tuple[str, ...]
+    model: dict[str, Any]
 
 
 class StudySweeper(Sweeper):
@@ -85,10 +86,11 @@ class StudySweeper(Sweeper):
         for factor in study.factors:
             for value in factor.values:
                 self.cell(merge(start, value.overrides), factor, value)
+        self.check_reference(self.cell(start))
         plan: dict[str, Any] = {
             "study": study.name,
             "mode": study.mode,
-            "runs": [run_name(fold, seed) for fold in study.folds for seed in study.seeds],
+            "runs": self.all_runs(start),
             "reference": self.cell(start).id,
             "overrides": list(start),
             "factors": [{"name": f.name, "reference": None, "chosen": None, "values": []} for f in study.factors],
@@ -124,11 +126,38 @@ class StudySweeper(Sweeper):
                     entry["values"].insert(0, in_plan(Value(AS_BEFORE, ()), reference.id))
             self.write(plan)
             later = sum(max(count - 1, 0) for count in wanted[number + 1 :])  # of each step one is known by then
-            self.train(list(cells.values()), later=len(plan["runs"]) * later)
+            self.train(list(cells.values()), later=len(study.folds) * len(study.seeds) * later)
             if study.mode == "greedy" and wanted[number]:
                 ((entry, factor),) = step
                 entry["chosen"], current = self.best(factor, current)
                 self.write(plan)
+
+    def check_reference(self, cell: PlannedCell) -> None:
+        """Raises UserError where the reference can't be built, and so hardly anything could."""
+        import torch
+
+        from emnist.models import build_model
+
+        with torch.device("meta"):
+            try:
+                build_model(num_classes=2, **cell.model)
+            except UserError as error:
+                raise UserError(f"{self.where}: the reference can't be built: {error}") from error
+
+    def all_runs(self, start: tuple[str, ...]) -> list[str]:
+        """Names of the runs a cell has: those of this command, and of others for the same study and configuration."""
+        runs = [run_name(fold, seed) for fold in self.study.folds for seed in self.study.seeds]
+        try:
+            before = json.loads(self.plan.read_text())
+        except (OSError, ValueError):
+            return runs
+        same = (before.get("mode"), before.get("overrides")) == (self.study.mode, list(start))
+        return sorted({*runs, *before["runs"]}) if same else runs
+
+    @property
+    def plan(self) -> Path:
+        name = self.study.name.replace("/", "_")  # a study may lie in a folder below conf/study
+        return self.folder / f"{name}.json"
 
     def own_overrides(self, arguments: list[str]) -> list[str]:
         """What the command line adds to every cell. Raises UserError for what a study decides by itself."""
@@ -153,7 +182,9 @@ class StudySweeper(Sweeper):
             except Exception as error:
                 place = f"{factor.name}/{value.label}: " if factor and value else ""
                 raise UserError(f"{self.where}: {place}{describe(error)}") from error
-            self.cells[overrides] = PlannedCell(cell_id(config, self.fingerprint(config["data"])), overrides)
+            self.cells[overrides] = PlannedCell(
+                cell_id(config, self.fingerprint(config["data"])), overrides, config["model"]
+            )
         return self.cells[overrides]
 
     def fingerprint(self, data: dict[str, Any]) -> str:
@@ -245,8 +276,7 @@ class StudySweeper(Sweeper):
 
     def write(self, plan: dict[str, Any]) -> None:
         text = json.dumps(plan, indent=2, ensure_ascii=False) + "\n"
-        name = self.study.name.replace("/", "_")  # a study may lie in a folder below conf/study
-        write_atomically(self.folder / f"{name}.json", lambda file: file.write(text.encode()))
+        write_atomically(self.plan, lambda file: file.write(text.encode()))
 
 
 def in_plan(value: Value, cell: str | None) -> dict[str, Any]:

@@ -44,7 +44,10 @@ def compose_and_train(cfg: DictConfig) -> None:
     job = HydraConfig.get()
     if "study" in cfg:
         name = job.runtime.choices["study"]
-        print(f"error: study={name}: a study is many runs; add -m, and name one study", file=sys.stderr)
+        wrong = f"error: study={name}: a study is many runs; add -m"
+        if job.mode == RunMode.MULTIRUN:
+            wrong = f"error: study={name}: name one study; its defaults have to hold 'override /hydra/sweeper: study'"
+        print(wrong, file=sys.stderr)
         sys.exit(1)
     try:
         train(cfg, Path(job.runtime.output_dir))

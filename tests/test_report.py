@@ -210,7 +210,7 @@ def test_intervals(rows):
 def test_the_files(study, capsys):
     out = study / "report"
     write_report([study], out)
-    assert capsys.readouterr().out.splitlines()[0] == "14 runs, 1 studies"
+    assert capsys.readouterr().out.splitlines()[0] == "14 runs and 1 plan of studies"
     markdown = (out / "report.md").read_text()
     line = next(line for line in markdown.splitlines() if "| worse | 77.50 |" in line)
     cells = [cell.strip() for cell in line.split("|")]
@@ -320,7 +320,7 @@ def test_files_that_are_gone(study):
         for path in study.rglob(name):
             path.unlink()
     write_report([study], study / "report")
-    assert "| – | 2 | 2 | – | – |" in (study / "report" / "report.md").read_text()
+    assert "| – | 2 | 1.5 | – | – |" in (study / "report" / "report.md").read_text()
 
 
 def test_files_of_others(tmp_path):

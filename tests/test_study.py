@@ -37,7 +37,6 @@ def study(tmp_path, glyphs):
                 "mode": mode,
                 "reference": reference,
                 "folds": [0, 1],
-                "seeds": [0],
                 "only": None,
                 "factors": factors,
                 **rest,
@@ -171,6 +170,16 @@ def test_only_some_factors(command, study, tmp_path):
     cells = cells_of(tmp_path)
     assert set(results_of(tmp_path)) == {f"{cells[label]}/fold0_seed0" for label in ("ELU", "ReLU")}
     assert not (tmp_path / "study" / cells["8"]).exists()
+
+
+def test_folds_trained_one_after_another_are_one_study(command, study, tmp_path):
+    arguments = study({"neurons": NEURONS})
+    assert command(*arguments, "study.folds=[1]")[0] == 0
+    assert command(*arguments, "study.folds=[0]")[0] == 0
+    assert plan_of(tmp_path)["runs"] == ["fold0_seed0", "fold1_seed0"]
+    assert len(results_of(tmp_path)) == 4
+    assert command(*arguments, "study.folds=[0]", "optimizer.lr=0.1")[0] == 0  # another configuration, another study
+    assert plan_of(tmp_path)["runs"] == ["fold0_seed0"]
 
 
 def test_a_failing_cell_fails_alone_and_gets_another_chance(command, study, tmp_path):
@@ -331,6 +340,7 @@ def test_submitit_carries_it(study, tmp_path):
         (["study.folds=[]"], "study.folds"),
         (["study.folds=[null]", "study.mode=greedy"], "study.folds: a greedy study chooses by validation accuracy"),
         (["+study.fold=3"], "fold: no such key"),
+        (["model=cnn"], "neurons/16: model.hidden_layers: no such key here"),
         (["seed=1,2"], "study.seeds"),
         (["data.fold=1"], "study.folds"),
         (["model.neurons=8,16"], "a study varies its factors alone"),
@@ -381,10 +391,24 @@ def test_a_greedy_study_without_a_validation_accuracy(command, study, tmp_path):
     assert "rate: no value has a validation accuracy in every run" in error
 
 
+def test_a_reference_that_cannot_be_built(command, glyphs, tmp_path):
+    code, _, err = command("-m", "study=mlp", *glyphs, "model=cnn")
+    assert code == 1
+    assert only_line(err).startswith("error: study=mlp: the reference can't be built: model=cnn: ")
+    assert not list((tmp_path / "outputs").rglob("failure.json"))
+
+
+def test_one_study_at_a_time(command):
+    code, _, err = command("-m", "study=mlp,cnn", "data=glyphs")
+    assert code == 1
+    assert "error: study=mlp: name one study" in err
+    assert "Traceback" not in err
+
+
 def test_a_study_needs_a_multirun(command):
     code, _, err = command("study=mlp")
     assert code == 1
-    assert only_line(err) == "error: study=mlp: a study is many runs; add -m, and name one study"
+    assert only_line(err) == "error: study=mlp: a study is many runs; add -m"
 
 
 @pytest.mark.parametrize(
