@@ -1,5 +1,6 @@
 import gzip
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -75,6 +76,11 @@ def write_emnist(root: Path, split: str = "balanced", classes: int = 47, first: 
         images = random.randint(0, 256, (len(labels), 28, 28)).astype(np.uint8)
         write_idx(folder / f"emnist-{split}-{part}-ubyte{suffix}", images if "images" in part else labels)
     return folder
+
+
+def heed_ctrl_c() -> None:
+    """For a child about to start: what runs in a shell's background passes deafness to Ctrl-C on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 real_data = pytest.mark.skipif(

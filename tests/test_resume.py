@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import train_in
+from tests.conftest import heed_ctrl_c, train_in
 
 EVERYTHING = [  # all that a run carries from one epoch to the next
     "augmentation=affine",
@@ -136,7 +136,8 @@ def test_killed_process_and_resume_on_the_command_line(uninterrupted, tmp_path, 
     folder, overrides, _ = uninterrupted
     run, command = tmp_path / "run", [sys.executable, "-m", "emnist.train"]
     with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen([*command, *overrides, f"hydra.run.dir={run}"], stdout=log, stderr=log)
+        arguments = [*command, *overrides, f"hydra.run.dir={run}"]
+        process = subprocess.Popen(arguments, stdout=log, stderr=log, preexec_fn=heed_ctrl_c)
         deadline = time.monotonic() + 60
         while not (run / "checkpoints" / "last.ckpt").exists():
             assert process.poll() is None, (tmp_path / "log").read_text()

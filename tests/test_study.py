@@ -19,7 +19,7 @@ from emnist.monitor import Monitor
 from emnist.run_folder import RunFolder
 from emnist.study import read_study
 from emnist.sweeper import StudySweeper, quoted
-from tests.conftest import configure
+from tests.conftest import configure, heed_ctrl_c
 from tests.test_train import only_line
 
 TINY = ["trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.max_epochs=2"]
@@ -82,10 +82,11 @@ def environment() -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(Path(train.__file__).parents[1])}
 
 
-def run_in(folder: Path, arguments: list[str], **options) -> subprocess.Popen:
+def run_in(folder: Path, arguments: list[str]) -> subprocess.Popen:
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "emnist.train", *arguments]
-    return subprocess.Popen(command, cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True, **options)
+    options = {"stderr": subprocess.PIPE, "text": True, "preexec_fn": heed_ctrl_c}
+    return subprocess.Popen(command, cwd=folder, env=environment(), **options)
 
 
 def finish(process: subprocess.Popen) -> str:
@@ -311,7 +312,10 @@ def test_interrupted_by_the_keyboard(study, tmp_path):
     while not any((tmp_path / "here").rglob("last.ckpt")) and time.time() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 1
     assert err.splitlines()[-1] == "study=tiny: interrupted; the same command goes on from here"
     assert "Traceback" not in err
