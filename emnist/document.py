@@ -17,7 +17,7 @@ table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; font-variant
 th { border-bottom: 2px solid #888; text-align: left; vertical-align: bottom; }
 td { border-bottom: 1px solid #e4e4e4; vertical-align: top; }
 th, td { padding: .25rem .5rem; white-space: nowrap; }
-td:last-child, td.good, td.bad, td.quiet { white-space: normal; min-width: 4rem; }
+td:nth-child(2), td:last-child, td.good, td.bad, td.quiet { white-space: normal; min-width: 4rem; }
 img { max-width: 100%; }
 code { background: #f3f3f3; padding: .1rem .25rem; border-radius: 3px; }
 nav a { margin-right: 1rem; }

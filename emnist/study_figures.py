@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ def accuracy_and_cost(points: list[Point], title: str) -> Figure:
     axes.set(xlabel="multiply-accumulates an image", ylabel="test accuracy (%), 95% interval")
     axes.margins(0.12)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="best")
     return figure
 
 
