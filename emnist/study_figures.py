@@ -110,9 +110,8 @@ def accuracy_and_cost(points: list[Point], title: str) -> Figure:
         for point in here:
             if point.label:
                 where = (point.macs, 100 * point.accuracy.high)
-                axes.annotate(
-                    point.label, where, (0, 4), textcoords="offset points", fontsize=8, ha="center", color=color
-                )
+                near: dict[str, Any] = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center"}
+                axes.annotate(fill(point.label, 36), where, fontsize=8, color=color, **near)
     axes.set_xscale("log")
     axes.set(xlabel="multiply-accumulates an image", ylabel="test accuracy (%), 95% interval")
     axes.margins(0.12)
