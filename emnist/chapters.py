@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from statistics import fmean, median
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +14,6 @@ from emnist.comparison import (
     INCOMPLETE,
     NO_DIFFERENCE,
     OFFICIAL_TEST_IMAGES,
-    Estimate,
     Row,
     StudyResult,
     correct,
@@ -29,10 +27,21 @@ from emnist.hardware import describe_device
 from emnist.identity import flatten
 from emnist.run_folder import load_run
 from emnist.study_figures import Point
-
-FAMILIES = {"mlp": "MLP", "cnn": "CNN", "resnet": "ResNet"}
-
-SAID = {"better": "higher", "worse": "lower", "not better": "not higher", "no different": "equal"}
+from emnist.wording import (
+    FAMILIES,
+    SAID,
+    claim_words,
+    data_of,
+    family_name,
+    number,
+    p_value,
+    percent,
+    points_of,
+    thousands,
+    threads,
+    title,
+    words,
+)
 
 METHOD = (
     "*Validation* is the mean over the runs of a value (folds, and seeds where there are several) of the accuracy in "
@@ -349,62 +358,5 @@ def macs(cell: Cell) -> int | None:
     return multiply_accumulates(cell.config["model"], classes) if classes else None
 
 
-def data_of(cells: list[Cell]) -> str:
-    """What the runs of these cells were measured on."""
-    descriptions = {run.result["data"]["description"] for cell in cells for run in cell.runs if run.result}
-    return f"Measured on {' and on '.join(sorted(descriptions))}" if descriptions else "Nothing measured yet"
-
-
 def picture(document: Document, name: str, figure: Figure, about: str) -> None:
     document.picture(f"figures/{name}.png", figures.png(figure), about)
-
-
-def family_name(cell: Cell) -> str:
-    name = cell.config["model"]["name"]
-    return FAMILIES.get(name, name)
-
-
-def title(study: StudyResult) -> str:
-    name = study.namesake or study.name
-    name = FAMILIES.get(name, name)
-    return f"{name} ({study.folder})" if study.namesake else name
-
-
-def number(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def words(factor: str) -> str:
-    return factor.replace("_", " ")
-
-
-def percent(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else "{:.2f} [{:.2f}, {:.2f}]".format(*(100 * value for value in estimate))
-
-
-def points_of(estimate: Estimate) -> str:
-    return "{:+.2f} [{:+.2f}, {:+.2f}]".format(*(100 * value for value in estimate))
-
-
-def p_value(p: float | None) -> str:
-    return "" if p is None else "<0.0001" if p < 0.0001 else f"{p:.4f}"
-
-
-def thousands(count: int | None) -> str:
-    if count is None:
-        return "–"
-    return f"{count / 1e6:,.1f} M" if count >= 1e6 else f"{count / 1e3:,.0f} k"
-
-
-def threads(device: dict[str, Any]) -> str:
-    return f"{device['threads']} thread{'' if device['threads'] == 1 else 's'}"
-
-
-def claim_words(row: Row) -> str:
-    """What the report says of the value, in a few words."""
-    claim = row.claim
-    if claim is None:
-        return ""
-    if not claim.points:
-        return SAID[claim.direction]
-    return f"{SAID[claim.direction]} by {abs(claim.points):.2f}{'' if claim.beyond_error else ', within error'}"

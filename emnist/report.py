@@ -17,6 +17,7 @@ from emnist.comparison import StudyResult, compare
 from emnist.document import Document
 from emnist.errors import describe
 from emnist.identity import fold_and_seed
+from emnist.wording import FAMILIES, number
 
 TEST = [f"test_{name}" for name in ("accuracy", "top3_accuracy", "macro_f1", "ece", "loss")]
 FIGURES = ["val_accuracy", *TEST, "best_epoch", "epochs", "stopped", "parameters"]
@@ -42,7 +43,7 @@ def write_report(folders: list[Path], out: Path) -> None:
     """Write report.html, report.md with its figures, and results.csv into `out`."""
     collection = collect(folders)
     studies = [compare(plan, folder, collection) for plan, folder in collection.studies]
-    studies.sort(key=lambda study: [*chapters.FAMILIES, study.name].index(study.name))
+    studies.sort(key=lambda study: [*FAMILIES, study.name].index(study.name))
     count = Counter(study.name for study in studies)
     seen: Counter[str] = Counter()
     for study in studies:
@@ -69,7 +70,7 @@ def write_report(folders: list[Path], out: Path) -> None:
     files |= {"results.csv": table(studies, others).encode(), **document.pictures}
     for name, content in files.items():
         write_atomically(out / name, partial(_fill, content))
-    print(f"{chapters.number(len(collection.runs), 'run')} and {chapters.number(len(studies), 'plan')} of studies")
+    print(f"{number(len(collection.runs), 'run')} and {number(len(studies), 'plan')} of studies")
     print(out / "report.html")
 
 
