@@ -62,6 +62,7 @@ METHOD = (
     "may differ by as much between equal classifiers (95%, images not paired: published figures allow no more).",
     "*Agrees* compares directions, not sizes. *Not confirmed* is a difference that the report claims and this study "
     "can't see.",
+    "*Learning curves* are mean and range over the runs; one that stopped early keeps its last value.",
 )
 
 
@@ -118,14 +119,18 @@ def families(document: Document, studies: list[StudyResult], others: list[Cell])
     """The best cell of each family by validation: accuracy, cost, and whether they differ."""
     everything = [(cell, study.describe(cell), study.planned) for study in studies for cell in study.cells]
     if not studies:
-        everything = [(cell, "", len(cell.distinct)) for cell in others]
-    # Accuracies on other images can't be compared: the data that most cells have been tested on it is.
-    data = Counter(cell.results[0].fingerprint for cell, *_ in everything if cell.results).most_common(1)
-    everything = [entry for entry in everything if entry[0].results and entry[0].results[0].fingerprint == data[0][0]]
+        settings = differing_settings(others)
+        everything = [(cell, label, len(cell.distinct)) for cell, label in zip(others, settings, strict=True)]
+    everything = [entry for entry in everything if entry[0].results]
+    # Accuracies on other images can't be compared. Handwriting comes before what stands in for it, then what most have.
+    tested = Counter(run.fingerprint for cell, *_ in everything for run in cell.results)
+    cells = sorted((cell for cell, *_ in everything), key=lambda cell: (cell.is_handwriting, tested[cell.fingerprint]))
+    left_out = {cell.id: cell for cell in cells if cell.fingerprint != cells[-1].fingerprint}
+    everything = [entry for entry in everything if entry[0].id not in left_out]
     best: dict[str, tuple[Cell, str]] = {}
     for cell, label, planned in everything:
         values = cell.figures("val_accuracy")
-        if cell.results and len(values) == planned:
+        if len(values) == planned:
             family = cell.config["model"]["name"]
             if family not in best or fmean(values) > fmean(best[family][0].figures("val_accuracy")):
                 best[family] = (cell, label)
@@ -137,6 +142,9 @@ def families(document: Document, studies: list[StudyResult], others: list[Cell])
         "Each by its cell with the highest mean validation accuracy, of those with all their runs"
         f"{' in a study' if studies else ''}. {measured}."
     )
+    if left_out:
+        what = f"{number(len(left_out), 'cell')}. {data_of(list(left_out.values()))}"
+        document.text(f"Left out, since accuracies on other images can't be compared: {what}.")
     order = sorted(best, key=lambda family: [*FAMILIES, family].index(family))
     rows = []
     for family in order:
@@ -242,26 +250,28 @@ def one_study(document: Document, study: StudyResult) -> None:
     if any(sum(row.val is not None for row in rows) > 1 for rows in study.factors.values()):
         heading = f"{title(study)}: validation accuracy (%) by epoch, mean and range over runs\n{data}"
         picture(document, f"{study.name}_factors", study_figures.factors(study, heading), "Learning curves by factor")
-    if study.best is None or not study.best.results:
-        document.text("No cell has all its runs yet, so none is the best.")
-    else:
-        best_cell(document, study, study.best, data)
+    if study.best is not None and study.best.results:
+        document.heading(f"The best of the {title(study)} by validation: {study.describe(study.best)}", 3)
+        one_cell(document, study, study.best, data)
+    elif study.start.results:
+        document.heading(f"The reference of the {title(study)}", 3)
+        document.text("No cell has a validation accuracy in all its runs, so none is the best.")
+        one_cell(document, study, study.start, data)
 
 
-def best_cell(document: Document, study: StudyResult, best: Cell, data: str) -> None:
-    """Curves, confusion and predictions of the best cell by validation."""
-    name = study.describe(best)
-    document.heading(f"The best of the {title(study)} by validation: {name}", 3)
+def one_cell(document: Document, study: StudyResult, cell: Cell, data: str) -> None:
+    """Curves, confusion and predictions of a cell that has results."""
+    name = study.describe(cell)
     figure = study_figures.curves(
-        best, f"{title(study)}, {name}: mean and range over {number(len(best.runs), 'run')}\n{data}"
+        cell, f"{title(study)}, {name}: mean and range over {number(len(cell.results), 'run')}\n{data}"
     )
-    picture(document, f"{study.name}_curves", figure, "Learning curves of the best")
-    answers = [run.answers for run in best.results if run.answers is not None]
-    if not answers or not best.results[0].folder.best.exists():  # which names the classes
+    picture(document, f"{study.name}_curves", figure, "Learning curves")
+    answers = [run.answers for run in cell.results if run.answers is not None]
+    if not answers or not cell.results[0].folder.best.exists():  # which names the classes
         return
     labels = np.concatenate([label for label, _ in answers])
     predicted = np.concatenate([guess for _, guess in answers])
-    first = best.results[0]
+    first = cell.results[0]
     classes = list(load_run(first.folder.path).classes)
     accuracy = (labels == predicted).mean()
     tested = f"{number(len(answers), 'run')} on {len(answers[0][0]):,} images"

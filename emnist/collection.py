@@ -16,6 +16,8 @@ from emnist.identity import cell_id
 from emnist.run_folder import PARTS, RunFolder
 
 PLAN = {"study", "mode", "runs", "reference", "overrides", "factors"}  # keys
+FACTOR = {"name", "reference", "chosen", "values"}
+VALUE = {"label", "overrides", "published", "rank", "claim", "cell"}
 
 
 @dataclass
@@ -90,10 +92,11 @@ class Cell:
     @property
     def distinct(self) -> list[Run]:
         """One run for each fold and seed, one with a result if there is any: another such says nothing new."""
-        distinct: dict[tuple[int | None, int], Run] = {}
+        distinct: dict[tuple[str, str], Run] = {}
         for run in self.runs:
-            if run.result is not None or (run.fold, run.seed) not in distinct:
-                distinct[run.fold, run.seed] = run
+            key = str(run.fold), str(run.seed)  # a run may have failed of what they are
+            if run.result is not None or key not in distinct:
+                distinct[key] = run
         return list(distinct.values())
 
     @property
@@ -108,6 +111,15 @@ class Cell:
     @property
     def config(self) -> dict[str, Any]:
         return self.runs[0].config
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the images, where there are results."""
+        return self.results[0].fingerprint
+
+    @property
+    def is_handwriting(self) -> bool:
+        return self.config["data"]["name"] == "emnist"
 
 
 @dataclass
@@ -181,6 +193,8 @@ def _read_run(path: Path, base: Path) -> Run | None:
 def _read_plan(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text())
-    except ValueError:
+        values = [value for factor in content["factors"] if factor.keys() >= FACTOR for value in factor["values"]]
+        whole = content.keys() >= PLAN and values and all(value.keys() >= VALUE for value in values)
+    except (ValueError, LookupError, TypeError, AttributeError):  # of another program
         return None
-    return content if isinstance(content, dict) and content.keys() >= PLAN else None
+    return content if whole else None

@@ -83,21 +83,29 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
 
 
-def train_and_test(cfg: DictConfig, folder: RunFolder, progress_bar: bool) -> dict[str, Any]:
-    config, code = plain(cfg), commit()
+def check(config: dict[str, Any]) -> None:
+    """Raises UserError for values of the run itself that can't be; the parts check their own."""
     if unknown := sorted(config.keys() - PARTS):
         raise UserError(f"{unknown[0]}: no such key; python -m emnist.train --help lists them")
     whole("trainer.max_epochs", config["trainer"]["max_epochs"])
+    whole("seed", config["seed"], least=0, most=2**32 - 1)
+    for key in ("threads", "patience"):
+        if config[key] is not None:
+            whole(key, config[key])
+
+
+def train_and_test(cfg: DictConfig, folder: RunFolder, progress_bar: bool) -> dict[str, Any]:
+    config, code = plain(cfg), commit()
+    check(config)
     config["data"]["root"] = os.path.abspath(directory("data.root", config["data"]["root"]))
     if first_process():
         folder.clean()
         folder.write_text("config.yaml", OmegaConf.to_yaml(config))
 
     quiet_lightning()
-    threads = config["threads"]
-    use_threads(threads if threads is None else whole("threads", threads))
+    use_threads(config["threads"])
     hide_absent_gpu()
-    L.seed_everything(whole("seed", config["seed"], least=0, most=2**32 - 1), verbose=False)
+    L.seed_everything(config["seed"], verbose=False)
     data = DataModule(**config["data"], augmentation=config["augmentation"], seed=config["seed"])
     log.info("data: %s; training on %s", data.dataset.describe(), data.describe_fold())
     classes = data.dataset.classes
@@ -184,7 +192,7 @@ def build_trainer(config: dict[str, Any], recorder: Recorder, early_stopping: bo
     arguments["precision"] = choose_precision(arguments["precision"], arguments["accelerator"])
     callbacks: list[Callback] = [recorder]
     if early_stopping and (patience := config["patience"]) is not None:
-        callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=whole("patience", patience)))
+        callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=patience))
     if progress_bar and Console().is_terminal:
         callbacks.append(ProgressBar())
     plugins: list[Any] = [AtomicCheckpointIO()]

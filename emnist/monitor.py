@@ -102,7 +102,8 @@ def print_summary(plan: dict[str, Any], folder: Path) -> None:
                 f"{fmean(figures):.2%}" if (figures := [r[key] for r in results if r[key] is not None]) else "–"
                 for key in ("val_accuracy", "test_accuracy")
             ]
-            mark = " *" if value["cell"] == factor["reference"] else " ←" if value["label"] == factor["chosen"] else ""
+            mark = " *" if value["cell"] == factor["reference"] else ""
+            mark += " ←" if value["label"] == factor["chosen"] else ""
             table.add_row(
                 factor["name"] if i == 0 else "", value["label"] + mark, *shown, f"{len(results)}/{len(plan['runs'])}"
             )

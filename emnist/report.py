@@ -1,26 +1,11 @@
 """Say what runs and studies show: python -m emnist.report outputs --out=outputs/report"""
 
 import argparse
-import csv
-import io
 import os
 import sys
-from collections import Counter
-from functools import partial
 from pathlib import Path
-from typing import IO, Any
 
-from emnist import chapters
-from emnist.atomic import write_atomically
-from emnist.collection import Cell, Run, collect
-from emnist.comparison import StudyResult, compare
-from emnist.document import Document
 from emnist.errors import describe
-from emnist.identity import fold_and_seed
-from emnist.wording import FAMILIES, number
-
-TEST = [f"test_{name}" for name in ("accuracy", "top3_accuracy", "macro_f1", "ece", "loss")]
-FIGURES = ["val_accuracy", *TEST, "best_epoch", "epochs", "stopped", "parameters"]
 
 
 def main() -> None:
@@ -32,93 +17,15 @@ def main() -> None:
     parser.add_argument("--out", default="outputs/report", help="where the report goes (default: outputs/report)")
     arguments = parser.parse_args()
     try:
+        from emnist.publication import write_report  # torch and scipy come in here, so that --help answers at once
+
         write_report([Path(folder) for folder in arguments.folders], Path(arguments.out))
     except Exception as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         sys.exit(f"error: {describe(error)}")
-
-
-def write_report(folders: list[Path], out: Path) -> None:
-    """Write report.html, report.md with its figures, and results.csv into `out`."""
-    collection = collect(folders)
-    studies = [compare(plan, folder, collection) for plan, folder in collection.studies]
-    studies.sort(key=lambda study: [*FAMILIES, study.name].index(study.name))
-    count = Counter(study.name for study in studies)
-    seen: Counter[str] = Counter()
-    for study in studies:
-        seen[study.name] += 1
-        study.namesake = study.name if count[study.name] > 1 else None
-        study.name += f"_{seen[study.name]}" if seen[study.name] > 1 else ""
-    taken = {run.folder.path.resolve() for study in studies for cell in study.cells for run in cell.runs}
-    others = collection.others(taken)
-
-    document = Document("Classifiers of handwritten characters: what the runs show")
-    if studies:
-        document.heading("In short")
-        chapters.findings(document, studies)
-    chapters.families(document, studies, others)
-    for study in studies:
-        chapters.one_study(document, study)
-    chapters.others(document, others)
-    if studies:
-        document.heading("How to read this")
-        document.points([*chapters.METHOD])
-    chapters.provenance(document, collection.runs)
-
-    files = {"report.md": document.markdown().encode(), "report.html": document.html().encode()}
-    files |= {"results.csv": table(studies, others).encode(), **document.pictures}
-    for name, content in files.items():
-        write_atomically(out / name, partial(_fill, content))
-    print(f"{number(len(collection.runs), 'run')} and {number(len(studies), 'plan')} of studies")
-    print(out / "report.html")
-
-
-def table(studies: list[StudyResult], others: list[Cell]) -> str:
-    """results.csv: a row a cell and fold (and seed), no time among its figures, so that it can be compared."""
-    rows: list[dict[str, Any]] = []
-    for study in studies:
-        for cell in study.cells:
-            runs = {(run.fold, run.seed): run for run in cell.runs}
-            for name in study.runs:
-                fold, seed = fold_and_seed(name)
-                line = {
-                    "study": study.name,
-                    "settings": study.describe(cell),
-                    "cell": cell.id,
-                    "fold": fold,
-                    "seed": seed,
-                }
-                rows.append(line | (_line(runs[fold, seed]) if (fold, seed) in runs else {"state": "missing"}))
-        for factor, values in study.factors.items():  # of a greedy study, before it has come that far
-            unknown = [f"{factor}: {row.label}" for row in values if not row.cell.id]
-            rows += [{"study": study.name, "settings": settings, "state": "missing"} for settings in unknown]
-    for cell, settings in zip(others, chapters.differing_settings(others), strict=True):
-        rows += [{"settings": settings, "cell": cell.id, **_line(run)} for run in cell.runs]
-    columns = ["study", "settings", "cell", "model", "fold", "seed", "state", *FIGURES, "data", "commit", "reason"]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _fill(content: bytes, file: IO[bytes]) -> None:
-    file.write(content)
-
-
-def _line(run: Run) -> dict[str, Any]:
-    result = run.result or {}
-    return {
-        "model": run.config["model"]["name"],
-        "fold": run.fold,
-        "seed": run.seed,
-        "state": run.fate,
-        **{key: result.get(key) for key in FIGURES},
-        "data": result.get("data", {}).get("description"),
-        "commit": result.get("versions", {}).get("commit"),
-        "reason": run.failure,
-    }
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
 
 
 if __name__ == "__main__":

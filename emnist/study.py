@@ -47,14 +47,16 @@ class Study:
 def read_study(name: str, config: dict[str, Any], all_folds: int) -> Study:
     """The study `name` from its part of the configuration; `all_folds` is how many the training set has.
 
+    With `folds` null it is all of them.
+
     Raises UserError, naming the key, for what can't be.
     """
     where = f"study={name}"
-    config = {"mode": "around", "folds": list(range(all_folds)), "seeds": [0], "only": None, **config}
     _same_keys(where, config, {"mode", "reference", "folds", "seeds", "only", "factors"})
     if config["mode"] not in MODES:
         raise choose("study.mode", config["mode"], MODES)
-    folds = listed("study.folds", config["folds"])
+    whole("data.folds", all_folds, least=2)
+    folds = list(range(all_folds)) if config["folds"] is None else listed("study.folds", config["folds"])
     for fold in folds:
         if fold is not None:
             whole("study.folds", fold, least=0, most=all_folds - 1)
@@ -65,7 +67,7 @@ def read_study(name: str, config: dict[str, Any], all_folds: int) -> Study:
         if not values or len(set(values)) < len(values):
             raise UserError(f"study.{key}={config[key]}: give each once, and one at least")
     if not isinstance(config["factors"], dict) or not config["factors"]:
-        raise UserError(f"{where}: study.factors is empty; give factor → value → what sets it")
+        raise UserError(f"{where}: study.factors={config['factors']}: give factor → value → what sets it")
     factors = tuple(_factor(where, str(name), values) for name, values in config["factors"].items())
     given = [config["only"]] if isinstance(config["only"], str) else config["only"]
     only = None if given is None else tuple(map(str, listed("study.only", given)))

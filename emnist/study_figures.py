@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
-from textwrap import fill
+from textwrap import fill, shorten
 from typing import Any
 
 import numpy as np
@@ -56,8 +56,8 @@ def factors(study: StudyResult, title: str) -> Figure:
         for row, color in zip(rows, itertools.cycle(CYCLE)):
             _band(axes, row.cell, "val_accuracy", color, row.label)
         axes.set_title(name.replace("_", " "), fontsize=10)
-        best = max(max(row.cell.figures("val_accuracy")) for row in rows)
-        axes.set_ylim(max(0, 100 * best - 30), 100 * best + 2)  # what starts below is left out
+        reached = [100 * figure for row in rows for figure in row.cell.figures("val_accuracy")]
+        axes.set_ylim(max(0, min(max(reached) - 30, min(reached) - 2)), max(reached) + 2)  # early epochs may lie below
         axes.tick_params(labelsize=8)
         if len(rows) <= 12:  # more would not fit
             axes.legend(frameon=False, fontsize=8, loc="lower right")
@@ -111,7 +111,8 @@ def accuracy_and_cost(points: list[Point], title: str) -> Figure:
             if point.label:
                 where = (point.macs, 100 * point.accuracy.high)
                 near: dict[str, Any] = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center"}
-                axes.annotate(fill(point.label, 36), where, fontsize=8, color=color, **near)
+                label = fill(shorten(point.label, 100, placeholder=" …"), 36)
+                axes.annotate(label, where, fontsize=8, color=color, **near)
     axes.set_xscale("log")
     axes.set(xlabel="multiply-accumulates an image", ylabel="test accuracy (%), 95% interval")
     axes.margins(0.12)
@@ -121,15 +122,15 @@ def accuracy_and_cost(points: list[Point], title: str) -> Figure:
 
 
 def _band(axes: Axes, cell: Cell, key: str, color: str, label: str) -> None:
-    """Mean and range over the runs that have the figure, epoch by epoch as far as any run came."""
-    series = [[row[key] for row in run.rows] for run in cell.runs if run.rows and key in run.rows[0]]
+    """Mean and range over the runs that have the figure, epoch by epoch; one that stopped keeps its last value."""
+    series = [[row[key] for row in run.rows] for run in cell.runs if run.result and run.rows and key in run.rows[0]]
     if not series:
         return
     scale = 100 if key.endswith("accuracy") else 1
     length = max(map(len, series))
-    table = np.array([values + [np.nan] * (length - len(values)) for values in series]) * scale
+    table = scale * np.array([values + values[-1:] * (length - len(values)) for values in series])
     epochs = np.arange(1, length + 1)
-    axes.plot(epochs, np.nanmean(table, axis=0), ".-" if length < 3 else "-", color=color, label=label, linewidth=1.5)
-    axes.fill_between(epochs, np.nanmin(table, axis=0), np.nanmax(table, axis=0), color=color, alpha=0.2, linewidth=0)
+    axes.plot(epochs, np.mean(table, axis=0), ".-" if length < 3 else "-", color=color, label=label, linewidth=1.5)
+    axes.fill_between(epochs, np.min(table, axis=0), np.max(table, axis=0), color=color, alpha=0.2, linewidth=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, cast
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -48,7 +48,13 @@ def register() -> None:
 def train_run(cfg: DictConfig) -> None:
     """One run of a study, in whatever process the launcher chose; goes on where it was stopped."""
     folder = Path(HydraConfig.get().runtime.output_dir)
-    with FileLock(folder / ".lock"):  # another study may be at the same run
+    lock = FileLock(folder / ".lock")
+    try:
+        held = lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{folder}: another process is at this run; waiting for its end", file=sys.stderr, flush=True)
+        held = lock.acquire()
+    with held:
         train(cfg, folder, resume=True, quiet=True)
 
 
@@ -56,7 +62,7 @@ def train_run(cfg: DictConfig) -> None:
 class PlannedCell:
     id: str  # its folder, below that of all studies
     overrides: tuple[str, ...]
-    model: dict[str, Any]
+    config: dict[str, Any]
 
 
 class StudySweeper(Sweeper):
@@ -90,7 +96,7 @@ class StudySweeper(Sweeper):
         plan: dict[str, Any] = {
             "study": study.name,
             "mode": study.mode,
-            "runs": self.all_runs(start),
+            "runs": [],
             "reference": self.cell(start).id,
             "overrides": list(start),
             "factors": [{"name": f.name, "reference": None, "chosen": None, "values": []} for f in study.factors],
@@ -124,35 +130,45 @@ class StudySweeper(Sweeper):
                 entry["values"] = [in_plan(value, here[value.label].id) for value in factor.values]
                 if reference.id not in {cell.id for cell in here.values()}:
                     entry["values"].insert(0, in_plan(Value(AS_BEFORE, ()), reference.id))
+            plan["runs"] = self.common_runs(list(cells.values()))
             self.write(plan)
             later = sum(max(count - 1, 0) for count in wanted[number + 1 :])  # of each step one is known by then
             self.train(list(cells.values()), later=len(study.folds) * len(study.seeds) * later)
-            if study.mode == "greedy" and wanted[number]:
+            if study.mode == "greedy":
                 ((entry, factor),) = step
                 entry["chosen"], current = self.best(factor, current)
-                self.write(plan)
+            else:
+                plan["runs"] = self.common_runs(list(cells.values()))  # of the same study on another machine, too
+            self.write(plan)
 
     def check_reference(self, cell: PlannedCell) -> None:
-        """Raises UserError where the reference can't be built, and so hardly anything could."""
+        """Raises UserError where the reference can't be trained, and so hardly anything could."""
         import torch
 
+        from emnist.data.module import DataModule
+        from emnist.fit import check
         from emnist.models import build_model
 
-        with torch.device("meta"):
-            try:
-                build_model(num_classes=2, **cell.model)
-            except UserError as error:
-                raise UserError(f"{self.where}: the reference can't be built: {error}") from error
-
-    def all_runs(self, start: tuple[str, ...]) -> list[str]:
-        """Names of the runs a cell has: those of this command, and of others for the same study and configuration."""
-        runs = [run_name(fold, seed) for fold in self.study.folds for seed in self.study.seeds]
         try:
-            before = json.loads(self.plan.read_text())
-        except (OSError, ValueError):
+            check(cell.config)
+            data = {**cell.config["data"], "fold": self.study.folds[0]}
+            DataModule(**data, augmentation=cell.config["augmentation"], seed=self.study.seeds[0])
+            with torch.device("meta"):
+                build_model(num_classes=2, **cell.config["model"])
+        except UserError as error:
+            raise UserError(f"{self.where}: the reference can't be trained: {error}") from error
+
+    def common_runs(self, cells: Sequence[PlannedCell]) -> list[str]:
+        """Names of the runs of this command, and of those on other folds and seeds that each of the cells has.
+
+        A greedy study has its own alone, since on others it might have chosen otherwise.
+        """
+        runs = [run_name(fold, seed) for fold in self.study.folds for seed in self.study.seeds]
+        if self.study.mode == "greedy" or not cells:
             return runs
-        same = (before.get("mode"), before.get("overrides")) == (self.study.mode, list(start))
-        return sorted({*runs, *before["runs"]}) if same else runs
+        first, *others = (self.folder / cell.id for cell in cells)
+        there = [path.parent.name for path in first.glob("*/result.json")]
+        return sorted({*runs, *(name for name in there if all(finished(cell / name) for cell in others))})
 
     @property
     def plan(self) -> Path:
@@ -182,9 +198,8 @@ class StudySweeper(Sweeper):
             except Exception as error:
                 place = f"{factor.name}/{value.label}: " if factor and value else ""
                 raise UserError(f"{self.where}: {place}{describe(error)}") from error
-            self.cells[overrides] = PlannedCell(
-                cell_id(config, self.fingerprint(config["data"])), overrides, config["model"]
-            )
+            id = cell_id(config, self.fingerprint(config["data"]))
+            self.cells[overrides] = PlannedCell(id, overrides, config)
         return self.cells[overrides]
 
     def fingerprint(self, data: dict[str, Any]) -> str:
@@ -230,14 +245,16 @@ class StudySweeper(Sweeper):
         except Exception as error:
             left = {path: overrides for path, overrides in runs.items() if not finished(path)}
             begun = [path for path in left if changed(path / "train.log") != stamps[path]]
-            if not begun:
+            if left and not begun:
                 raise UserError(f"{self.where}: {describe(error)}; the same command goes on from here") from error
-            if len(runs) == 1:
+            if len(runs) == len(begun) == 1:
                 self.record_failure(begun[0], f"its process ended ({describe(error).partition('. ')[0]})")
                 return
             for path in begun:
-                self.launch({path: left.pop(path)})
-            if left:
+                alone = {path: left.pop(path)}
+                if not finished(path):  # a cluster's other jobs go on meanwhile
+                    self.launch(alone)
+            if left := {path: overrides for path, overrides in left.items() if not finished(path)}:
                 self.launch(left)
         else:
             self.launched += len(runs)
@@ -251,28 +268,29 @@ class StudySweeper(Sweeper):
         config = OmegaConf.to_container(RunFolder(path).read_config())
         RunFolder(path).write_json("failure.json", {"error": reason, "config": config})
 
-    def best(self, factor: Factor, current: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    def best(self, factor: Factor, current: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
         """Label and overrides of the value with the highest validation accuracy, averaged over folds and seeds.
 
-        The configuration so far stays unless a value is better. Raises UserError where nothing has a
-        validation accuracy in every run.
+        Of the values that are trained, by this command or before; the configuration so far stays unless one is
+        better. Raises UserError where values were to be trained and none has an accuracy in every run.
         """
         here = {value.label: merge(current, value.overrides) for value in factor.values}
         at_hand = self.cell(current)
         before = next((label for label, o in here.items() if self.cell(o).id == at_hand.id), AS_BEFORE)
-        wanted = {value.label: here[value.label] for value in self.study.wanted(factor)}
         means = {}
-        for label, overrides in {before: current, **wanted}.items():  # of two equals the first is chosen
+        for label, overrides in {before: current, **here}.items():  # of two equals the first is chosen
             accuracies = [read_accuracy(path) for path in self.runs(self.cell(overrides))]
             if None not in accuracies:
                 means[label] = fmean(cast(list[float], accuracies))
+        if not self.study.wanted(factor) and len(means) < 2:
+            return None, current
         if not means:
             raise UserError(
                 f"{self.where}: {factor.name}: no value has a validation accuracy in every run, so none is the best; "
                 f"the reasons are in failure.json and result.json under {self.folder}"
             )
         chosen = max(means, key=means.__getitem__)
-        return chosen, wanted.get(chosen, current)
+        return chosen, here.get(chosen, current)
 
     def write(self, plan: dict[str, Any]) -> None:
         text = json.dumps(plan, indent=2, ensure_ascii=False) + "\n"

@@ -13,11 +13,12 @@ import torch
 from omegaconf import OmegaConf
 
 from emnist.collection import collect
-from emnist.comparison import compare
+from emnist.comparison import compare, difference
 from emnist.cost import multiply_accumulates
 from emnist.identity import cell_id, run_name
 from emnist.models import build_model
-from emnist.report import main, write_report
+from emnist.publication import write_report
+from emnist.report import main
 from emnist.run_folder import RunFolder
 from tests.conftest import configure, train_in
 
@@ -284,7 +285,46 @@ def test_only_the_same_images_are_compared(tmp_path):
     markdown = (tmp_path / "out" / "report.md").read_text()
     assert "2 finished, 1 repeated" in markdown
     families = markdown.partition("## Runs outside")[0]
-    assert "Measured on " in families
+    assert "Measured on made-up characters.\n" in families  # which most runs are on
+    assert "can't be compared: 1 cell. Measured on easier ones.\n" in families
+    assert "99.00" not in families
+    hard, easy = sorted(cells, key=lambda cell: -len(cell.distinct))
+    assert difference(hard, hard).pairs == 2
+    assert difference(easy, hard) is None
+
+
+def test_handwriting_comes_before_its_stand_in(tmp_path):
+    make_run(tmp_path / "runs" / "real", first(200), 0.8, ("data=emnist",))
+    glyphs = {"split": "x", "description": "drawn ones", "official": None, "train": 1, "val": 1000, "test": IMAGES}
+    for fold in (0, 1):
+        overrides = ("data=glyphs", f"data.fold={fold}")
+        make_run(tmp_path / "runs" / f"{fold}", first(10), 0.99, overrides, data={**glyphs, "fingerprint": "e" * 64})
+    write_report([tmp_path / "runs"], tmp_path / "out")
+    families = (tmp_path / "out" / "report.md").read_text().partition("## Runs outside")[0]
+    assert "Measured on made-up characters.\n" in families
+    assert "can't be compared: 1 cell. Measured on drawn ones.\n" in families
+
+
+def test_a_run_that_failed_of_its_fold(tmp_path):
+    make_run(tmp_path / "runs" / "one", first(3), 0.9)
+    failed = {**configured("model=mlp"), "seed": [1, 2]}
+    RunFolder(tmp_path / "runs" / "two").write_json("failure.json", {"error": "seed=[1, 2]: no", "config": failed})
+    write_report([tmp_path / "runs"], tmp_path / "out")
+    assert "1 failed; seed=[1, 2]: no" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_a_study_without_validation(tmp_path):
+    name = run_name(None, 0)
+    for label in ("start", "other"):
+        make_run(tmp_path / "study" / "mlp" / label / name, first(100), None, ("data.fold=null",))
+    factor = {"name": "place", "reference": "mlp/start", "chosen": None}
+    factor["values"] = [value("start", "mlp/start"), value("other", "mlp/other")]
+    plan = {"study": "mlp", "mode": "around", "runs": [name], "overrides": [], "reference": "mlp/start"}
+    (tmp_path / "study" / "mlp.json").write_text(json.dumps({**plan, "factors": [factor]}))
+    write_report([tmp_path / "study"], tmp_path / "out")
+    markdown = (tmp_path / "out" / "report.md").read_text()
+    assert "### The reference of the MLP\n\nNo cell has a validation accuracy in all its runs" in markdown
+    assert "figures/mlp_confusion.png" in markdown
 
 
 def test_a_study_outweighs_what_lies_beside_it(study):
@@ -299,14 +339,15 @@ def test_two_studies_of_one_name(study, tmp_path):
     other = tmp_path / "second"
     make_run(other / "mlp" / "start" / run_name(0, 0), first(3), 0.5)
     plan = json.loads((study / "study" / "mlp.json").read_text())
-    (other / "mlp.json").write_text(json.dumps({**plan, "runs": [run_name(0, 0)]}))
+    for name in ("mlp", "mlp_2"):
+        (other / f"{name}.json").write_text(json.dumps({**plan, "study": name, "runs": [run_name(0, 0)]}))
     write_report([study / "study", other], tmp_path / "report")
     markdown = (tmp_path / "report" / "report.md").read_text()
     pictures = re.findall(r"\((figures/.*?)\)", markdown)
     assert len(pictures) == len(set(pictures))
-    assert {"figures/mlp_curves.png", "figures/mlp_2_curves.png"} <= set(pictures)
+    assert {f"figures/{name}_curves.png" for name in ("mlp", "mlp_2", "mlp_3")} <= set(pictures)
     studies = {row["study"] for row in csv.DictReader((tmp_path / "report" / "results.csv").open())}
-    assert studies == {"mlp", "mlp_2"}
+    assert studies == {"mlp", "mlp_2", "mlp_3"}
 
 
 def test_all_right(tmp_path):
@@ -323,15 +364,20 @@ def test_files_that_are_gone(study):
     assert "| – | 2 | 1.5 | – | – |" in (study / "report" / "report.md").read_text()
 
 
+PLAN = '"study": "a", "mode": "around", "runs": [], "reference": "b", "overrides": [], "factors"'
+PLANS = [("plan.json", "[]"), ("plan.json", f"{{{PLAN}: 2}}"), ("plan.json", f'{{{PLAN}: [{{"name": "x"}}]}}')]
+
+
 def test_files_of_others(tmp_path):
     make_run(tmp_path / "runs" / "one", first(3), 0.9)
-    for name, content in [("result.json", "[1]"), ("result.json", "{}"), ("plan.json", '{"study": 1, "factors": 2}')]:
+    for name, content in [("result.json", "[1]"), ("result.json", "{}"), *PLANS]:
         run = RunFolder(tmp_path / "runs" / f"other{len(content)}")
         run.write_text("config.yaml", "a: 1")
         run.write_text(name, content)
     ghost = {**configured("model=mlp"), "study": {"mode": "around"}}
     RunFolder(tmp_path / "runs" / "ghost").write_text(".hydra/config.yaml", OmegaConf.to_yaml(OmegaConf.create(ghost)))
-    assert len(collect([tmp_path / "runs"]).runs) == 1
+    collection = collect([tmp_path / "runs"])
+    assert (len(collection.runs), len(collection.studies)) == (1, 0)
 
 
 def test_three_hundred_runs_take_seconds(tmp_path):

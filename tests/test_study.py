@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
@@ -18,7 +19,7 @@ from emnist.errors import UserError
 from emnist.monitor import Monitor
 from emnist.run_folder import RunFolder
 from emnist.study import read_study
-from emnist.sweeper import StudySweeper, quoted
+from emnist.sweeper import StudySweeper, merge, quoted
 from tests.conftest import configure, heed_ctrl_c
 from tests.test_train import only_line
 
@@ -164,6 +165,16 @@ def test_greedy_starts_each_factor_from_the_best_by_validation(command, study, t
     chosen_config = results_of(tmp_path)[f"{activation['values'][1]['cell']}/fold0_seed0"]["config"]["model"]
     assert (chosen_config["neurons"], chosen_config["activation"]) == (int(loser), "relu")
 
+    # A part of the study goes on from what has been trained of the rest.
+    before, count = plan_of(tmp_path), len(results_of(tmp_path))
+    assert command(*arguments, "study.only=[activation]")[0] == 0
+    assert plan_of(tmp_path) == before
+    assert len(results_of(tmp_path)) == count
+
+    # On other folds it may choose otherwise, so its figures are of those alone.
+    assert command(*arguments, "study.folds=[1]")[0] == 0
+    assert plan_of(tmp_path)["runs"] == ["fold1_seed0"]
+
 
 def test_only_some_factors(command, study, tmp_path):
     arguments = study({"neurons": NEURONS, "activation": ACTIVATION}, folds=[0])
@@ -179,8 +190,35 @@ def test_folds_trained_one_after_another_are_one_study(command, study, tmp_path)
     assert command(*arguments, "study.folds=[0]")[0] == 0
     assert plan_of(tmp_path)["runs"] == ["fold0_seed0", "fold1_seed0"]
     assert len(results_of(tmp_path)) == 4
-    assert command(*arguments, "study.folds=[0]", "optimizer.lr=0.1")[0] == 0  # another configuration, another study
-    assert plan_of(tmp_path)["runs"] == ["fold0_seed0"]
+    (tmp_path / "study" / cells_of(tmp_path)["8"] / "fold1_seed0" / "result.json").unlink()
+    assert command(*arguments, "study.folds=[0]")[0] == 0
+    assert plan_of(tmp_path)["runs"] == ["fold0_seed0"]  # a fold that some cell lacks isn't asked for any more
+    for other in ("optimizer.lr=0.1", "data.glyph_seed=1"):  # another configuration, other images: another study
+        assert command(*arguments, "study.folds=[1]", other)[0] == 0
+        assert plan_of(tmp_path)["runs"] == ["fold1_seed0"]
+
+
+def test_seeds(command, study, tmp_path):
+    assert command(*study({"neurons": NEURONS}, folds=[0]), "study.seeds=[0,3]")[0] == 0
+    seeds = {name: result["config"]["seed"] for name, result in results_of(tmp_path).items()}
+    assert {name.rpartition("/")[2]: seed for name, seed in seeds.items()} == {"fold0_seed0": 0, "fold0_seed3": 3}
+    assert len(seeds) == 4
+
+
+def test_a_run_that_another_process_is_at_is_left_to_it(study, tmp_path):
+    arguments = study({"neurons": {"16": NEURONS["16"]}}, folds=[0])
+    finish(run_in(tmp_path / "here", arguments))
+    (result,) = (tmp_path / "here").rglob("result.json")
+    content = result.read_text()
+    result.unlink()
+    with FileLock(result.parent / ".lock"):
+        process = run_in(tmp_path / "here", arguments)
+        waiting = next(line for line in process.stderr if "another process" in line)
+        assert str(result.parent.relative_to(tmp_path / "here")) in waiting
+        result.write_text(content)  # the other one has ended it
+    finish(process)
+    assert (result.parent / "train.log").read_text().count("parameters in") == 1  # trained once
+    assert result.read_text() == content
 
 
 def test_a_failing_cell_fails_alone_and_gets_another_chance(command, study, tmp_path):
@@ -342,6 +380,10 @@ def test_submitit_carries_it(study, tmp_path):
         (["study.folds=[0,7]"], "study.folds=7: choose a whole number from 0 to 4"),
         (["study.only=[]"], "study.only=[]: nothing to train"),
         (["study.folds=[]"], "study.folds"),
+        (["data.folds=many"], "data.folds=many: choose a whole number from 2 on"),
+        (["data.folds=1000"], "the reference can't be trained: data.folds"),
+        (["trainer.max_epochs=0"], "the reference can't be trained: trainer.max_epochs=0"),
+        (["threads=0"], "the reference can't be trained: threads=0"),
         (["study.folds=[null]", "study.mode=greedy"], "study.folds: a greedy study chooses by validation accuracy"),
         (["+study.fold=3"], "fold: no such key"),
         (["model=cnn"], "neurons/16: model.hidden_layers: no such key here"),
@@ -361,7 +403,7 @@ def test_what_cannot_be_is_said_before_anything_is_trained(command, study, tmp_p
 @pytest.mark.parametrize(
     ("factors", "said"),
     [
-        ({}, "study.factors is empty"),
+        ({}, "study.factors={}: give factor → value → what sets it"),
         ({"a": {}}, "study.factors.a has no values"),
         ({"a": {"b": 3}}, "a/b: give {set: overrides"),
         ({"a": {"b": {"set": "model.neuron=3"}}}, "a/b: model.neuron: no such key"),
@@ -398,7 +440,7 @@ def test_a_greedy_study_without_a_validation_accuracy(command, study, tmp_path):
 def test_a_reference_that_cannot_be_built(command, glyphs, tmp_path):
     code, _, err = command("-m", "study=mlp", *glyphs, "model=cnn")
     assert code == 1
-    assert only_line(err).startswith("error: study=mlp: the reference can't be built: model=cnn: ")
+    assert only_line(err).startswith("error: study=mlp: the reference can't be trained: model=cnn: ")
     assert not list((tmp_path / "outputs").rglob("failure.json"))
 
 
@@ -417,10 +459,17 @@ def test_a_study_needs_a_multirun(command):
 
 @pytest.mark.parametrize(
     ("name", "override"),
-    [("mlp", "model.hidden_layers=2"), ("mlp", "optimizer.momentum=0.9"), ("resnet", "model.blocks=[1,1,1]")],
+    [("mlp", "model.hidden_layers=2"), ("mlp", "optimizer.lr=0.05"), ("resnet", "model.blocks=[1,1,1]")],
 )
 def test_the_command_line_is_read_against_the_reference(name, override):
-    configure(f"study={name}", override)  # which raises where the key is none of the reference's
+    """Else the key would be none of the default model's. What a value is called after, it keeps."""
+    config = configure(f"study={name}", override)
+    for values in config.study.factors.values():
+        for label, value in values.items():
+            own = [value.set] if isinstance(value.set, str) else value.set
+            made = configure(*merge(merge(config.study.reference, [override]), own))
+            if rate := re.fullmatch(r"(\w+) (0\.\d+)", label):
+                assert (made.optimizer.name.lower(), made.optimizer.lr) == (rate[1].lower(), float(rate[2]))
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn", "resnet"])
