@@ -12,7 +12,6 @@ import lightning as L
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
-from omegaconf import OmegaConf
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
@@ -156,7 +155,8 @@ class Recorder(Checkpoint):
                 image.width, image.height = struct.unpack(">II", png[16:24])
                 summary = Summary(value=[Summary.Value(tag=f"figures/{name}", image=image)])
                 writer._get_file_writer().add_summary(summary, self.best_epoch)
-            writer.add_text("run", card(result), self.best_epoch)
+            config = (self.folder.path / "config.yaml").read_text()
+            writer.add_text("run", card(result, config), self.best_epoch)
             draw_graph(writer, network)
             for summary in (start, end):
                 writer._get_file_writer().add_summary(summary)
@@ -178,9 +178,8 @@ def draw_graph(writer: SummaryWriter, network: nn.Module) -> None:
         writer.add_graph(network.eval(), image)
 
 
-def card(result: dict[str, Any]) -> str:
+def card(result: dict[str, Any], config: str) -> str:
     """What a run was and came to, in Markdown."""
-    config = OmegaConf.to_yaml(OmegaConf.create(result["config"]))
     figures = {key: value for key, value in result.items() if not isinstance(value, dict)}
     rows = "\n".join(f"| {key} | {'–' if value is None else value} |" for key, value in figures.items())
     heading = f"**{result['config']['model']['name']}** on {result['data']['description']}"

@@ -115,9 +115,11 @@ def accuracy_and_cost(points: list[Point], title: str) -> Figure:
                 axes.annotate(label, where, fontsize=8, color=color, **near)
     axes.set_xscale("log")
     axes.set(xlabel="multiply-accumulates an image", ylabel="test accuracy (%), 95% interval")
-    axes.margins(0.12)
+    axes.margins(x=0.12)
+    low, high = min(100 * point.accuracy.low for point in points), max(100 * point.accuracy.high for point in points)
+    axes.set_ylim(max(0, low - 0.1 * (high - low)), high + 0.25 * (high - low))  # with room for names
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="best")
+    axes.legend(frameon=False, loc="lower left")
     return figure
 
 
