@@ -106,7 +106,7 @@ def accuracy_and_cost(points: list[Point], title: str) -> Figure:
         here = [point for point in points if point.family == family]
         mean, low, high = 100 * np.array([point.accuracy for point in here]).T
         style: dict[str, Any] = {"fmt": "o", "color": color, "alpha": 0.6, "capsize": 2, "label": family}
-        axes.errorbar([point.macs for point in here], mean, (mean - low, high - mean), **style)
+        axes.errorbar([point.macs for point in here], mean, [list(mean - low), list(high - mean)], **style)
         for point in here:
             if point.label:
                 where = (point.macs, 100 * point.accuracy.high)

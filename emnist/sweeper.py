@@ -83,8 +83,13 @@ class StudySweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Train what is missing. Raises JobFailed where runs failed, after all others are done."""
+        name = self.config.hydra.runtime.choices.get("study")
+        if name is None:
+            raise UserError(
+                "hydra/sweeper=study: no study chosen; studies such as study=mlp choose the sweeper themselves"
+            )
         config = cast(dict[str, Any], OmegaConf.to_container(self.config.study, resolve=True))
-        self.study = study = read_study(self.config.hydra.runtime.choices["study"], config, self.config.data.folds)
+        self.study = study = read_study(name, config, self.config.data.folds)
         self.where = f"study={study.name}"
         self.monitor = Monitor(study.name)
         start = merge(study.reference, self.own_overrides(arguments))

@@ -457,6 +457,12 @@ def test_a_study_needs_a_multirun(command):
     assert only_line(err) == "error: study=mlp: a study is many runs; add -m"
 
 
+def test_the_sweeper_needs_a_study(command):
+    code, _, err = command("-m", "hydra/sweeper=study", "data=glyphs")
+    assert code == 1
+    assert only_line(err).startswith("error: hydra/sweeper=study: no study chosen")
+
+
 @pytest.mark.parametrize(
     ("name", "override"),
     [("mlp", "model.hidden_layers=2"), ("mlp", "optimizer.lr=0.05"), ("resnet", "model.blocks=[1,1,1]")],
