@@ -130,10 +130,9 @@ def families(document: Document, studies: list[StudyResult], others: list[Cell])
     best: dict[str, tuple[Cell, str]] = {}
     for cell, label, planned in everything:
         values = cell.figures("val_accuracy")
-        if len(values) == planned:
-            family = cell.config["model"]["name"]
-            if family not in best or fmean(values) > fmean(best[family][0].figures("val_accuracy")):
-                best[family] = (cell, label)
+        before = best[cell.family][0].figures("val_accuracy") if cell.family in best else [-1]
+        if len(values) == planned and fmean(values) > fmean(before):
+            best[cell.family] = (cell, label)
     if not best:
         return
     document.heading("The families compared")
@@ -315,17 +314,15 @@ def others(document: Document, cells: list[Cell]) -> None:
         return
     document.heading("Runs outside of studies")
     rows = []
-    for family in sorted({cell.config["model"]["name"] for cell in cells}):
-        here = [cell for cell in cells if cell.config["model"]["name"] == family]
-        for cell, settings in zip(here, differing_settings(here), strict=True):
-            fates = Counter(run.fate for run in cell.distinct)
-            state = ", ".join(f"{count} {fate}" for fate, count in sorted(fates.items()))
-            if again := len(cell.runs) - len(cell.distinct):
-                state += f", {again} repeated"
-            reasons = sorted({run.failure for run in cell.runs if run.failure is not None})
-            names = ", ".join(f"`{run.name}`" for run in cell.runs[:3]) + (" …" if len(cell.runs) > 3 else "")
-            accuracies = [percent(val_accuracy(cell)), percent(test_accuracy(cell))]
-            rows.append([family_name(cell), settings, *accuracies, "; ".join([state, *reasons]), names])
+    for cell, settings in sorted(zip(cells, differing_settings(cells), strict=True), key=lambda pair: pair[0].family):
+        fates = Counter(run.fate for run in cell.distinct)
+        state = ", ".join(f"{count} {fate}" for fate, count in sorted(fates.items()))
+        if again := len(cell.runs) - len(cell.distinct):
+            state += f", {again} repeated"
+        reasons = sorted({run.failure for run in cell.runs if run.failure is not None})
+        names = ", ".join(f"`{run.name}`" for run in cell.runs[:3]) + (" …" if len(cell.runs) > 3 else "")
+        accuracies = [percent(val_accuracy(cell)), percent(test_accuracy(cell))]
+        rows.append([family_name(cell), settings, *accuracies, "; ".join([state, *reasons]), names])
     document.text("What sets them apart within their family; means over folds and seeds.")
     document.table(["family", "settings", "validation % [95%]>", "test % [95%]>", "runs", "folders"], rows)
 
@@ -355,11 +352,17 @@ def provenance(document: Document, runs: list[Run]) -> None:
 
 
 def differing_settings(cells: Sequence[Cell]) -> list[str]:
-    """For each cell the keys that are not the same in all of them, with its values."""
+    """For each cell the keys that are not the same in all of its family, with its values."""
     flat = [flatten(cell.config) for cell in cells]
-    keys = sorted({key for config in flat for key in config} - {"data.root", "data.fold", "seed"})
-    varied = [key for key in keys if len({str(config.get(key)) for config in flat}) > 1]
-    return [", ".join(f"{key}={config[key]}" for key in varied if key in config) or "–" for config in flat]
+    varied: dict[str, list[str]] = {}
+    for family in {cell.family for cell in cells}:
+        here = [config for cell, config in zip(cells, flat, strict=True) if cell.family == family]
+        keys = sorted({key for config in here for key in config} - {"data.root", "data.fold", "seed"})
+        varied[family] = [key for key in keys if len({str(config.get(key)) for config in here}) > 1]
+    return [
+        ", ".join(f"{key}={config[key]}" for key in varied[cell.family] if key in config) or "–"
+        for cell, config in zip(cells, flat, strict=True)
+    ]
 
 
 def macs(cell: Cell) -> int | None:

@@ -113,6 +113,10 @@ class Cell:
         return self.runs[0].config
 
     @property
+    def family(self) -> str:
+        return self.config["model"]["name"]
+
+    @property
     def fingerprint(self) -> str:
         """Of the images, where there are results."""
         return self.results[0].fingerprint

@@ -85,9 +85,7 @@ class StudySweeper(Sweeper):
         """Train what is missing. Raises JobFailed where runs failed, after all others are done."""
         name = self.config.hydra.runtime.choices.get("study")
         if name is None:
-            raise UserError(
-                "hydra/sweeper=study: no study chosen; studies such as study=mlp choose the sweeper themselves"
-            )
+            raise UserError("hydra/sweeper=study: no study chosen; study=mlp, say, chooses the sweeper itself")
         config = cast(dict[str, Any], OmegaConf.to_container(self.config.study, resolve=True))
         self.study = study = read_study(name, config, self.config.data.folds)
         self.where = f"study={study.name}"

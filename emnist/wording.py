@@ -11,8 +11,7 @@ SAID = {"better": "higher", "worse": "lower", "not better": "not higher", "no di
 
 
 def family_name(cell: Cell) -> str:
-    name = cell.config["model"]["name"]
-    return FAMILIES.get(name, name)
+    return FAMILIES.get(cell.family, cell.family)
 
 
 def title(study: StudyResult) -> str:
