@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from emnist import train
 from emnist.errors import UserError
 from emnist.monitor import Monitor
+from emnist.publication import write_report
 from emnist.run_folder import RunFolder
 from emnist.study import read_study
 from emnist.sweeper import StudySweeper, merge, quoted
@@ -205,16 +206,16 @@ def test_seeds(command, study, tmp_path):
     assert len(seeds) == 4
 
 
-def test_a_run_that_another_process_is_at_is_left_to_it(study, tmp_path):
+def test_a_run_that_another_process_is_at_is_left_to_it(command, study, tmp_path):
     arguments = study({"neurons": {"16": NEURONS["16"]}}, folds=[0])
-    finish(run_in(tmp_path / "here", arguments))
-    (result,) = (tmp_path / "here").rglob("result.json")
+    assert command(*arguments)[0] == 0
+    (result,) = tmp_path.rglob("result.json")
     content = result.read_text()
     result.unlink()
     with FileLock(result.parent / ".lock"):
-        process = run_in(tmp_path / "here", arguments)
+        process = run_in(tmp_path, arguments)
         waiting = next(line for line in process.stderr if "another process" in line)
-        assert str(result.parent.relative_to(tmp_path / "here")) in waiting
+        assert str(result.parent.relative_to(tmp_path)) in waiting
         result.write_text(content)  # the other one has ended it
     finish(process)
     assert (result.parent / "train.log").read_text().count("parameters in") == 1  # trained once
@@ -272,12 +273,10 @@ def test_killed_or_shared_out_it_ends_the_same(uninterrupted, tmp_path):
     shared = [*arguments, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     finish(run_in(tmp_path / "shared", shared))
     assert figures_of(tmp_path / "shared") == expected
-    for folder in ("killed", "shared"):
-        report = [sys.executable, "-m", "emnist.report", "study", "--out=report"]
-        for place in (folder, "whole"):
-            subprocess.run(report, cwd=tmp_path / place, check=True, capture_output=True, env=environment())
-        results = [(tmp_path / place / "report" / "results.csv").read_text() for place in (folder, "whole")]
-        assert results[0] == results[1]
+    for folder in ("whole", "killed", "shared"):
+        write_report([tmp_path / folder / "study"], tmp_path / folder / "report")
+    tables = {(tmp_path / folder / "report" / "results.csv").read_text() for folder in ("whole", "killed", "shared")}
+    assert len(tables) == 1
 
 
 def test_a_killed_worker_is_made_good(study, tmp_path):
