@@ -3,6 +3,7 @@
 import atexit
 import gc
 import logging
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,7 @@ def train(cfg: DictConfig, folder: Path, resume: bool = False, quiet: bool = Fal
     try:
         from emnist.fit import fit  # torch comes in here, so that --help and --cfg answer at once
 
-        if not gc.get_freeze_count():
-            # The libraries stay: walking over their million objects takes 0.3 s of one job of a multirun or another.
-            gc.freeze()
-            atexit.register(gc.unfreeze)  # else nanobind takes what is frozen for leaks
+        keep_libraries()
         result = fit(cfg, folder, resume, progress_bar=not quiet)
     except Exception as error:
         log.error("error: %s", describe(error))
@@ -39,3 +37,13 @@ def train(cfg: DictConfig, folder: Path, resume: bool = False, quiet: bool = Fal
     if result and not quiet:
         print_result(result, folder)
     return result
+
+
+@cache  # once a process; to ask whether anything is frozen takes 0.05 s
+def keep_libraries() -> None:
+    """Spare the garbage collector what is imported, for good.
+
+    Walking over its million objects takes 0.3 s of one job of a multirun or another.
+    """
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # else nanobind takes what is frozen for leaks
