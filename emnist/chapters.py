@@ -1,5 +1,6 @@
 """The chapters of a report, each a function that adds what it has to say to a document."""
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from statistics import fmean, median
@@ -32,6 +33,7 @@ from emnist.wording import (
     SAID,
     claim_words,
     data_of,
+    describe_cell,
     family_name,
     number,
     p_value,
@@ -42,6 +44,8 @@ from emnist.wording import (
     title,
     words,
 )
+
+ONE_RUN = "One run a value: the verdicts are about these networks, not yet about the settings."
 
 METHOD = (
     "*Validation* is the mean over the runs of a value (folds, and seeds where there are several) of the accuracy in "
@@ -74,15 +78,18 @@ def findings(document: Document, studies: list[StudyResult]) -> None:
             continue
         verdicts = Counter(d.verdict for *_, d in compared)
         points = [
-            f"{data_of(study.cells)}.",
+            f"{data_of(study.cells)}, {number(study.planned, 'run')} a value, "
+            f"{number(compared[0][1].cell.config['trainer']['max_epochs'], 'epoch')} at most.",
             f"{number(len(compared), 'value')} compared with the one their factor started from: "
             f"{verdicts['better']} better, {verdicts['worse']} worse, {verdicts[NO_DIFFERENCE]} with {NO_DIFFERENCE}"
             f"{f', {verdicts[INCOMPLETE]} still {INCOMPLETE}' if verdicts[INCOMPLETE] else ''}.",
         ]
+        if study.planned == 1:
+            points.append(ONE_RUN)
         if study.best is not None:
             best = study.best
             points.append(
-                f"Best by validation: {study.describe(best)}, {percent(val_accuracy(best))} on validation and "
+                f"Best by validation: {describe_cell(study, best)}, {percent(val_accuracy(best))} on validation and "
                 f"{percent(test_accuracy(best))} on the test images."
             )
         agreement: dict[str, list[str]] = defaultdict(list)
@@ -117,7 +124,7 @@ def findings(document: Document, studies: list[StudyResult]) -> None:
 
 def families(document: Document, studies: list[StudyResult], others: list[Cell]) -> None:
     """The best cell of each family by validation: accuracy, cost, and whether they differ."""
-    everything = [(cell, study.describe(cell), study.planned) for study in studies for cell in study.cells]
+    everything = [(cell, describe_cell(study, cell), study.planned) for study in studies for cell in study.cells]
     if not studies:
         settings = differing_settings(others)
         everything = [(cell, label, len(cell.distinct)) for cell, label in zip(others, settings, strict=True)]
@@ -144,15 +151,29 @@ def families(document: Document, studies: list[StudyResult], others: list[Cell])
     if left_out:
         what = f"{number(len(left_out), 'cell')}. {data_of(list(left_out.values()))}"
         document.text(f"Left out, since accuracies on other images can't be compared: {what}.")
-    order = sorted(best, key=lambda family: [*FAMILIES, family].index(family))
+    ordered = [best[family] for family in sorted(best, key=lambda family: [*FAMILIES, family].index(family))]
+    family_table(document, ordered)
+    family_differences(document, [cell for cell, _ in ordered])
+    named = {id(cell) for cell, _ in ordered}
+    points = [
+        Point(family_name(cell.family), count, accuracy, label if id(cell) in named else None)
+        for cell, label, _ in everything
+        if (accuracy := test_accuracy(cell)) is not None and (count := macs(cell))
+    ]
+    if points:
+        figure = study_figures.accuracy_and_cost(points, f"Every cell: test accuracy and cost\n{measured}")
+        picture(document, "cost", figure, "Test accuracy over multiply-accumulates")
+
+
+def family_table(document: Document, best: list[tuple[Cell, str]]) -> None:
+    """Accuracy and cost of each family's best cell, which comes with its label."""
     rows = []
-    for family in order:
-        cell, label = best[family]
+    for cell, label in best:
         folder = cell.results[0].folder
         cost = measure_cost(folder.path) if folder.best.exists() else None
         rows.append(
             [
-                family_name(cell),
+                family_name(cell.family),
                 label,
                 percent(val_accuracy(cell)),
                 percent(test_accuracy(cell)),
@@ -181,19 +202,22 @@ def families(document: Document, studies: list[StudyResult], others: list[Cell])
         f"in 32-bit on {device['name']}, {threads(device)}, measured when this was written; *MB* the "
         "checkpoint."
     )
-    budgets = {family: best[family][0].config["trainer"]["max_epochs"] for family in order}
+    budgets = {cell.family: cell.config["trainer"]["max_epochs"] for cell, _ in best}
     if len(set(budgets.values())) > 1:
-        most = ", ".join(f"{FAMILIES.get(family, family)} {epochs}" for family, epochs in budgets.items())
+        most = ", ".join(f"{family_name(family)} {epochs}" for family, epochs in budgets.items())
         document.text(f"**They were not trained for as long**, which favours some of them; epochs at most: {most}.")
-    pairs = [(best[a][0], best[b][0]) for i, a in enumerate(order) for b in order[i + 1 :]]
-    compared = [(a, b, d) for a, b in pairs if (d := difference(b, a)) is not None]
+
+
+def family_differences(document: Document, best: list[Cell]) -> None:
+    """Each of these cells against those before it."""
+    compared = [(a, b, d) for a, b in itertools.combinations(best, 2) if (d := difference(b, a)) is not None]
     correct([d for *_, d in compared])
     if compared:
         document.table(
             ["", "difference [95%]>", "p (Holm)>", "pairs of runs>", "verdict"],
             [
                 [
-                    f"{family_name(b)} against {family_name(a)}",
+                    f"{family_name(b.family)} against {family_name(a.family)}",
                     points_of(d.estimate),
                     p_value(d.p_corrected),
                     f"{d.pairs}",
@@ -202,18 +226,6 @@ def families(document: Document, studies: list[StudyResult], others: list[Cell])
                 for a, b, d in compared
             ],
         )
-    named = {id(cell) for cell, _ in best.values()}
-    points = [
-        Point(family_name(cell), count, accuracy, label if id(cell) in named else None)
-        for cell, label, _ in everything
-        if (accuracy := test_accuracy(cell)) is not None and (count := macs(cell))
-    ]
-    if not points:
-        return
-    heading = f"Every cell: test accuracy and cost\n{measured}"
-    picture(
-        document, "cost", study_figures.accuracy_and_cost(points, heading), "Test accuracy over multiply-accumulates"
-    )
 
 
 def one_study(document: Document, study: StudyResult) -> None:
@@ -228,7 +240,7 @@ def one_study(document: Document, study: StudyResult) -> None:
         f"from `{' '.join(study.overrides)}`."
     )
     if study.planned == 1:
-        document.text("One run a value: the verdicts are about these networks, not yet about the settings.")
+        document.text(ONE_RUN)
     rows = [
         [f"**{words(factor)}**" if i == 0 else "", *value_line(row)]
         for factor, rows in study.factors.items()
@@ -250,7 +262,7 @@ def one_study(document: Document, study: StudyResult) -> None:
         heading = f"{title(study)}: validation accuracy (%) by epoch, mean and range over runs\n{data}"
         picture(document, f"{study.name}_factors", study_figures.factors(study, heading), "Learning curves by factor")
     if study.best is not None and study.best.results:
-        document.heading(f"The best of the {title(study)} by validation: {study.describe(study.best)}", 3)
+        document.heading(f"The best of the {title(study)} by validation: {describe_cell(study, study.best)}", 3)
         one_cell(document, study, study.best, data)
     elif study.start.results:
         document.heading(f"The reference of the {title(study)}", 3)
@@ -260,7 +272,7 @@ def one_study(document: Document, study: StudyResult) -> None:
 
 def one_cell(document: Document, study: StudyResult, cell: Cell, data: str) -> None:
     """Curves, confusion and predictions of a cell that has results."""
-    name = study.describe(cell)
+    name = describe_cell(study, cell)
     figure = study_figures.curves(
         cell, f"{title(study)}, {name}: mean and range over {number(len(cell.results), 'run')}\n{data}"
     )
@@ -322,7 +334,7 @@ def others(document: Document, cells: list[Cell]) -> None:
         reasons = sorted({run.failure for run in cell.runs if run.failure is not None})
         names = ", ".join(f"`{run.name}`" for run in cell.runs[:3]) + (" …" if len(cell.runs) > 3 else "")
         accuracies = [percent(val_accuracy(cell)), percent(test_accuracy(cell))]
-        rows.append([family_name(cell), settings, *accuracies, "; ".join([state, *reasons]), names])
+        rows.append([family_name(cell.family), settings, *accuracies, "; ".join([state, *reasons]), names])
     document.text("What sets them apart within their family; means over folds and seeds.")
     document.table(["family", "settings", "validation % [95%]>", "test % [95%]>", "runs", "folders"], rows)
 
@@ -338,7 +350,7 @@ def provenance(document: Document, runs: list[Run]) -> None:
             per_run = f"{threads(device)} a run, " if "threads" in device else ""
             groups[
                 (
-                    FAMILIES.get(run.config["model"]["name"], run.config["model"]["name"]),
+                    family_name(run.config["model"]["name"]),
                     f"{data['description']} (sha256 {data['fingerprint'][:12]}…)",
                     f"emnist {versions['emnist']}, commit {versions['commit'] or 'unknown'}",
                     libraries,

@@ -135,11 +135,11 @@ class Collection:
         """Cells of runs that are in no study."""
         rest = [run for run in self.runs if run.folder.path.resolve() not in taken]
         # An unfinished run doesn't know its data; one with the same configuration and place does.
-        known = {cell_id(run.config, run.config["data"]["root"]): run.fingerprint for run in rest if run.result}
+        places = [cell_id(run.config, run.config["data"]["root"]) for run in rest]
+        known = {place: run.fingerprint for place, run in zip(places, rest, strict=True) if run.result}
         cells: dict[str, list[Run]] = defaultdict(list)
-        for run in rest:
-            data = run.fingerprint or known.get(cell_id(run.config, run.config["data"]["root"]), "")
-            cells[cell_id(run.config, data)].append(run)
+        for place, run in zip(places, rest, strict=True):
+            cells[cell_id(run.config, run.fingerprint or known.get(place, ""))].append(run)
         return [Cell(id, runs) for id, runs in sorted(cells.items())]
 
     def cell(self, id: str | None, folder: Path, names: list[str]) -> Cell:

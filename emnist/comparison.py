@@ -131,18 +131,6 @@ class StudyResult:
         rows = [(factor, row) for factor, rows in self.factors.items() for row in rows]
         return [(factor, row, row.difference) for factor, row in rows if row.difference is not None]
 
-    def describe(self, cell: Cell) -> str:
-        """The cell in words: the value that sets it apart, in a greedy study after those chosen before."""
-        if cell.id == self.start.id:
-            return "start" if self.mode == "greedy" else "reference"
-        before: list[str] = []
-        for factor, rows in self.factors.items():
-            for row in rows:
-                if row.cell.id == cell.id and not row.is_start:
-                    return ", ".join([*before, f"{factor.replace('_', ' ')} {row.label}"])
-            before += [f"{factor.replace('_', ' ')} {row.label}" for row in rows if row.is_chosen and not row.is_start]
-        return "reference"
-
 
 def compare(plan: dict[str, Any], folder: Path, collection: Collection) -> StudyResult:
     """The study that left this plan, from the runs there are. Nothing is chosen by a test figure."""

@@ -14,7 +14,7 @@ from emnist.collection import Cell, Run, collect
 from emnist.comparison import StudyResult, compare
 from emnist.document import Document
 from emnist.identity import fold_and_seed
-from emnist.wording import FAMILIES, number
+from emnist.wording import FAMILIES, describe_cell, number
 
 TEST = [f"test_{name}" for name in ("accuracy", "top3_accuracy", "macro_f1", "ece", "loss")]
 FIGURES = ["val_accuracy", *TEST, "best_epoch", "epochs", "stopped", "parameters"]
@@ -73,7 +73,7 @@ def table(studies: list[StudyResult], others: list[Cell]) -> str:
                 fold, seed = fold_and_seed(name)
                 line = {
                     "study": study.name,
-                    "settings": study.describe(cell),
+                    "settings": describe_cell(study, cell),
                     "cell": cell.id,
                     "fold": fold,
                     "seed": seed,

@@ -47,9 +47,7 @@ class Study:
 def read_study(name: str, config: dict[str, Any], all_folds: int) -> Study:
     """The study `name` from its part of the configuration; `all_folds` is how many the training set has.
 
-    With `folds` null it is all of them.
-
-    Raises UserError, naming the key, for what can't be.
+    With `folds` null it is all of them. Raises UserError, naming the key, for what can't be.
     """
     where = f"study={name}"
     _same_keys(where, config, {"mode", "reference", "folds", "seeds", "only", "factors"})

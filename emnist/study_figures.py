@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from emnist.collection import Cell
 from emnist.comparison import INCOMPLETE, NO_DIFFERENCE, Estimate, StudyResult
 from emnist.figures import COLORS, NAMES, RIGHT, WRONG
+from emnist.wording import words
 
 CYCLE = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#9d755d", "#e45756")
 VERDICTS = {"better": RIGHT, "worse": WRONG, NO_DIFFERENCE: "0.55", INCOMPLETE: "0.8"}
@@ -55,7 +56,7 @@ def factors(study: StudyResult, title: str) -> Figure:
         axes = figure.add_subplot(height, columns, place)
         for row, color in zip(rows, itertools.cycle(CYCLE)):
             _band(axes, row.cell, "val_accuracy", color, row.label)
-        axes.set_title(name.replace("_", " "), fontsize=10)
+        axes.set_title(words(name), fontsize=10)
         reached = [100 * figure for row in rows for figure in row.cell.figures("val_accuracy")]
         axes.set_ylim(max(0, min(max(reached) - 30, min(reached) - 2)), max(reached) + 2)  # early epochs may lie below
         axes.tick_params(labelsize=8)
@@ -83,7 +84,7 @@ def differences(study: StudyResult, title: str) -> Figure:
     shown = [tick for tick in ticks if low <= tick <= high]
     axes.set_xticks(shown, [f"{tick:+g}" if tick else "0" for tick in shown])
     axes.minorticks_off()
-    axes.set_yticks(range(len(rows)), [f"{name.replace('_', ' ')}: {row.label}" for name, row, _ in rows], fontsize=8)
+    axes.set_yticks(range(len(rows)), [f"{words(name)}: {row.label}" for name, row, _ in rows], fontsize=8)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
     axes.set_xlabel("points of test accuracy from where the factor started (linear up to 1, logarithmic beyond)")

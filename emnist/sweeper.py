@@ -153,7 +153,8 @@ class StudySweeper(Sweeper):
         from emnist.models import build_model
 
         try:
-            check(cell.config)
+            for seed in self.study.seeds:
+                check({**cell.config, "seed": seed})
             data = {**cell.config["data"], "fold": self.study.folds[0]}
             DataModule(**data, augmentation=cell.config["augmentation"], seed=self.study.seeds[0])
             with torch.device("meta"):
@@ -174,7 +175,7 @@ class StudySweeper(Sweeper):
         return sorted({*runs, *(name for name in there if all(finished(cell / name) for cell in others))})
 
     @property
-    def plan(self) -> Path:
+    def plan_file(self) -> Path:
         name = self.study.name.replace("/", "_")  # a study may lie in a folder below conf/study
         return self.folder / f"{name}.json"
 
@@ -297,7 +298,7 @@ class StudySweeper(Sweeper):
 
     def write(self, plan: dict[str, Any]) -> None:
         text = json.dumps(plan, indent=2, ensure_ascii=False) + "\n"
-        write_atomically(self.plan, lambda file: file.write(text.encode()))
+        write_atomically(self.plan_file, lambda file: file.write(text.encode()))
 
 
 def in_plan(value: Value, cell: str | None) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def compose_and_train(cfg: DictConfig) -> None:
         if job.mode == RunMode.MULTIRUN:
             wrong = f"error: study={name}: name one study; its defaults have to hold 'override /hydra/sweeper: study'"
         print(wrong, file=sys.stderr)
-        sys.exit(1)
+        sys.exit(1)  # at once, where an error would let Hydra go on to the next job
     try:
         train(cfg, Path(job.runtime.output_dir))
     except JobFailed:

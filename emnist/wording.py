@@ -10,14 +10,26 @@ FAMILIES = {"mlp": "MLP", "cnn": "CNN", "resnet": "ResNet"}
 SAID = {"better": "higher", "worse": "lower", "not better": "not higher", "no different": "equal"}
 
 
-def family_name(cell: Cell) -> str:
-    return FAMILIES.get(cell.family, cell.family)
+def family_name(family: str) -> str:
+    return FAMILIES.get(family, family)
 
 
 def title(study: StudyResult) -> str:
-    name = study.namesake or study.name
-    name = FAMILIES.get(name, name)
+    name = family_name(study.namesake or study.name)
     return f"{name} ({study.folder})" if study.namesake else name
+
+
+def describe_cell(study: StudyResult, cell: Cell) -> str:
+    """The value that sets it apart, in a greedy study after those chosen before."""
+    if cell.id == study.start.id:
+        return "start" if study.mode == "greedy" else "reference"
+    before: list[str] = []
+    for factor, rows in study.factors.items():
+        for row in rows:
+            if row.cell.id == cell.id and not row.is_start:
+                return ", ".join([*before, f"{words(factor)} {row.label}"])
+        before += [f"{words(factor)} {row.label}" for row in rows if row.is_chosen and not row.is_start]
+    return "reference"
 
 
 def data_of(cells: list[Cell]) -> str:

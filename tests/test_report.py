@@ -222,7 +222,7 @@ def test_the_files(study, capsys):
     assert "1 of 2 pairs go this way" in markdown
     assert "the factor broken failed: no | room" in markdown
     assert "**the factor better** is better here, +6.00" in markdown
-    assert "made-up characters" in markdown
+    assert "- Measured on made-up characters, 2 runs a value, 20 epochs at most." in markdown
     assert "commit abc" in markdown
     assert "best of the MLP by validation: the factor alike" not in markdown  # 90.5 as the start, which comes first
     for name in re.findall(r"\]\((figures/.*?)\)", markdown):

@@ -381,6 +381,7 @@ def test_submitit_carries_it(study, tmp_path):
         (["study.folds=[]"], "study.folds"),
         (["data.folds=many"], "data.folds=many: choose a whole number from 2 on"),
         (["data.folds=1000"], "the reference can't be trained: data.folds"),
+        (["study.seeds=[0,4294967296]"], "the reference can't be trained: seed=4294967296"),
         (["trainer.max_epochs=0"], "the reference can't be trained: trainer.max_epochs=0"),
         (["threads=0"], "the reference can't be trained: threads=0"),
         (["study.folds=[null]", "study.mode=greedy"], "study.folds: a greedy study chooses by validation accuracy"),
