@@ -13,8 +13,8 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
 
-from emnist.console import log_to
-from emnist.fit import fit
+from emnist.training.console import log_to
+from emnist.training.fit import fit
 from emnist.train import CONF
 
 PRECISIONS = ("32-true", "bf16-mixed")

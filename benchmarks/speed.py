@@ -28,11 +28,11 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibratio
 from torchvision.datasets import EMNIST
 from torchvision.transforms import Compose, Normalize, ToTensor
 
-from emnist.classifier import Classifier
-from emnist.console import quiet_lightning
+from emnist.training.classifier import Classifier
+from emnist.training.console import quiet_lightning
 from emnist.data.dataset import Dataset
 from emnist.data.module import DataModule
-from emnist.hardware import choose_precision, hide_absent_gpu
+from emnist.training.hardware import choose_precision, hide_absent_gpu
 from emnist.models import build_model
 from emnist.train import CONF
 

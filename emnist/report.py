@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--out", default="outputs/report", help="where the report goes (default: outputs/report)")
     arguments = parser.parse_args()
     try:
-        from emnist.publication import write_report  # torch and scipy come in here, so that --help answers at once
+        from emnist.reporting.write import write_report  # torch and scipy come in here, so that --help answers at once
 
         write_report([Path(folder) for folder in arguments.folders], Path(arguments.out))
     except Exception as error:

@@ -10,8 +10,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from emnist.errors import UserError, describe
-from emnist.job import JobFailed, train
-from emnist.sweeper import register
+from emnist.training.job import JobFailed, train
+from emnist.study.sweeper import register
 
 HERE = Path(__file__).resolve().parent
 CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in a wheel, in a checkout
@@ -61,7 +61,7 @@ def resume(arguments: list[str]) -> None:
     """Go on with an interrupted run, with the configuration in its folder and no other."""
     if len(arguments) > 1:
         raise UserError("resume=FOLDER stands alone: a run goes on with the configuration it began with")
-    from emnist.run_folder import RunFolder
+    from emnist.runs.folder import RunFolder
 
     _, _, name = arguments[0].partition("=")
     if not Path(name).is_dir() or not name:

@@ -9,8 +9,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from emnist import train
-from emnist.data.emnist import PARTS
-from emnist.fit import fit
+from emnist.data.sources.emnist import PARTS
+from emnist.training.fit import fit
 
 
 @pytest.fixture(scope="session")

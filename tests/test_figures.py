@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from emnist.figures import confused_pairs, confusion_counts, mistakes, png
+from emnist.figures.run import confused_pairs, confusion_counts, mistakes, png
 
 CLASSES = ["a", "b", "c"]
 LABELS, PREDICTED = np.array([0, 0, 1, 1, 1, 2]), np.array([0, 1, 1, 0, 0, 2])

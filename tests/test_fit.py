@@ -11,10 +11,10 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import emnist
-from emnist.data.glyphs import load_glyphs
+from emnist.data.sources.glyphs import load_glyphs
 from emnist.errors import UserError
 from emnist.models import build_model
-from emnist.run_folder import RunFolder
+from emnist.runs.folder import RunFolder
 from tests.conftest import configure, real_data, train_in
 
 
@@ -178,7 +178,7 @@ def test_without_a_fold_all_is_trained_on_and_the_last_epoch_counts(small, tmp_p
 
 def test_the_test_images_choose_nothing(small, tmp_path, monkeypatch):
     """With other test labels the same epoch is best, with the same weights."""
-    from emnist.data import glyphs as source
+    from emnist.data.sources import glyphs as source
 
     honest = train_in(tmp_path / "honest", *small, "scheduler=plateau", "patience=1")
     load = source._load

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from emnist.hardware import choose_precision, describe_device
+from emnist.training.hardware import choose_precision, describe_device
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchmetrics.functional.classification import multiclass_accuracy
 
-from emnist.metrics import EpochMetrics, ranks
+from emnist.training.metrics import EpochMetrics, ranks
 
 # Four samples of three classes: right and sure, right and unsure, second guess, last guess.
 PROBABILITIES = torch.tensor([[0.9, 0.06, 0.04], [0.3, 0.4, 0.3], [0.6, 0.3, 0.1], [0.5, 0.3, 0.2]])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from emnist.errors import UserError
-from emnist.optimization import build_optimizer, build_scheduler
+from emnist.training.optimization import build_optimizer, build_scheduler
 from tests.conftest import configure
 
 

@@ -3,7 +3,7 @@ import torch
 
 from emnist.errors import UserError
 from emnist.models import build_model
-from emnist.regularization import build_penalty
+from emnist.training.regularization import build_penalty
 
 
 @pytest.mark.parametrize(("name", "power"), [("l1", 1), ("l2", 2)])

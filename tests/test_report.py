@@ -12,14 +12,14 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from emnist.collection import collect
-from emnist.comparison import compare, difference
-from emnist.cost import multiply_accumulates
-from emnist.identity import cell_id, run_name
+from emnist.analysis.collection import collect
+from emnist.analysis.comparison import compare, difference
+from emnist.inference.cost import multiply_accumulates
+from emnist.runs.identity import cell_id, run_name
 from emnist.models import build_model
-from emnist.publication import write_report
+from emnist.reporting.write import write_report
 from emnist.report import main
-from emnist.run_folder import RunFolder
+from emnist.runs.folder import RunFolder
 from tests.conftest import configure, train_in
 
 CLASSES = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"

@@ -60,7 +60,7 @@ def uninterrupted(glyphs, tmp_path_factory):
 
 def interrupt(monkeypatch, where: str, times: int) -> None:
     """Let the `times`-th call of the recorder's method `where` be its last, before or after it did its work."""
-    from emnist.recorder import Recorder
+    from emnist.training.recorder import Recorder
 
     method, calls = getattr(Recorder, where), []
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 from statsmodels.stats.contingency_tables import mcnemar
 
-from emnist.statistics import (
+from emnist.analysis.statistics import (
     holm,
     mean_interval,
     paired_interval,

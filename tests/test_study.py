@@ -16,11 +16,11 @@ from omegaconf import OmegaConf
 
 from emnist import train
 from emnist.errors import UserError
-from emnist.monitor import Monitor
-from emnist.publication import write_report
-from emnist.run_folder import RunFolder
-from emnist.study import read_study
-from emnist.sweeper import StudySweeper, merge, quoted
+from emnist.study.progress import Monitor
+from emnist.reporting.write import write_report
+from emnist.runs.folder import RunFolder
+from emnist.study.spec import read_study
+from emnist.study.sweeper import StudySweeper, merge, quoted
 from tests.conftest import configure, heed_ctrl_c
 from tests.test_train import only_line
 

@@ -206,7 +206,7 @@ def test_no_space_for_a_checkpoint(command, small, tmp_path):
 
 
 def test_unexpected_errors_keep_their_traceback_in_the_log(command, small, tmp_path, monkeypatch):
-    from emnist import figures
+    from emnist.figures import run as figures
 
     monkeypatch.setattr(figures, "curves", lambda *_: 1 / 0)
     code, _, err = command(*small, "hydra.run.dir=here")

@@ -7,9 +7,9 @@ from emnist.checks import whole
 from emnist.data.augmentation import build_augmentation
 from emnist.data.batches import EVALUATION_BATCH, Batches
 from emnist.data.dataset import Dataset
-from emnist.data.emnist import load_emnist
+from emnist.data.sources.emnist import load_emnist
 from emnist.data.folds import stratified_folds
-from emnist.data.glyphs import load_glyphs
+from emnist.data.sources.glyphs import load_glyphs
 from emnist.errors import UserError, choose
 
 SOURCES: dict[str, Callable[..., Dataset]] = {"emnist": load_emnist, "glyphs": load_glyphs}

@@ -11,9 +11,9 @@ import pytest
 import torch
 import torchvision
 
-from emnist.data import emnist
-from emnist.data.emnist import CLASSES, load_emnist
-from emnist.data.idx import read_idx
+from emnist.data.sources import emnist
+from emnist.data.sources.emnist import CLASSES, load_emnist
+from emnist.data.sources.idx import read_idx
 from emnist.errors import UserError
 from tests.conftest import real_data, write_emnist, write_idx
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from emnist.data import glyphs
-from emnist.data.emnist import MERGED
-from emnist.data.glyphs import draw, load_glyphs
+from emnist.data.sources import glyphs
+from emnist.data.sources.emnist import MERGED
+from emnist.data.sources.glyphs import draw, load_glyphs
 from emnist.errors import UserError
 
 

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from emnist.data.idx import read_idx
+from emnist.data.sources.idx import read_idx
 from emnist.errors import UserError
 from tests.conftest import write_idx
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from emnist.console import log_to, print_result
+from emnist.training.console import log_to, print_result
 from emnist.errors import UserError, describe
 
 log = logging.getLogger("emnist.train")
@@ -26,7 +26,7 @@ def train(cfg: DictConfig, folder: Path, resume: bool = False, quiet: bool = Fal
     """
     log_to(folder, terminal=not quiet)
     try:
-        from emnist.fit import fit  # torch comes in here, so that --help and --cfg answer at once
+        from emnist.training.fit import fit  # torch comes in here, so that --help and --cfg answer at once
 
         keep_libraries()
         result = fit(cfg, folder, resume, progress_bar=not quiet)

@@ -12,8 +12,8 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from emnist.errors import UserError
-from emnist.identity import cell_id
-from emnist.run_folder import PARTS, RunFolder
+from emnist.runs.identity import cell_id
+from emnist.runs.folder import PARTS, RunFolder
 
 PLAN = {"study", "mode", "runs", "reference", "overrides", "factors"}  # keys
 FACTOR = {"name", "reference", "chosen", "values"}

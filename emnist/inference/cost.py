@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from emnist.data.batches import EVALUATION_BATCH
 from emnist.models import build_model
-from emnist.run_folder import RunFolder, load_run
+from emnist.runs.folder import RunFolder, load_run
 
 SECONDS = 1.0  # to measure the speed for, at least
 

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emnist.metrics import EpochMetrics
-from emnist.optimization import build_optimizer, build_scheduler
-from emnist.regularization import build_penalty
+from emnist.training.metrics import EpochMetrics
+from emnist.training.optimization import build_optimizer, build_scheduler
+from emnist.training.regularization import build_penalty
 from emnist.seeding import mix
 
 STEPS_BETWEEN_CHECKS = 50  # of the loss on a GPU, where each look at it waits for the queue to drain

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from emnist import figures, study_figures
-from emnist.collection import Cell, Run
-from emnist.comparison import (
+from emnist.figures import run as figures
+from emnist.figures import study as study_figures
+from emnist.analysis.collection import Cell, Run
+from emnist.analysis.comparison import (
     INCOMPLETE,
     NO_DIFFERENCE,
     OFFICIAL_TEST_IMAGES,
@@ -22,13 +23,13 @@ from emnist.comparison import (
     test_accuracy,
     val_accuracy,
 )
-from emnist.cost import measure_cost, multiply_accumulates
-from emnist.document import Document
-from emnist.hardware import describe_device
-from emnist.identity import flatten
-from emnist.run_folder import load_run
-from emnist.study_figures import Point
-from emnist.wording import (
+from emnist.inference.cost import measure_cost, multiply_accumulates
+from emnist.reporting.document import Document
+from emnist.training.hardware import describe_device
+from emnist.runs.identity import flatten
+from emnist.runs.folder import load_run
+from emnist.figures.study import Point
+from emnist.reporting.wording import (
     FAMILIES,
     SAID,
     claim_words,

@@ -18,10 +18,10 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from emnist.atomic import write_atomically
-from emnist.classifier import Classifier, Diverged
+from emnist.training.classifier import Classifier, Diverged
 from emnist.errors import UserError
-from emnist.identity import flatten
-from emnist.run_folder import RunFolder, read_checkpoint
+from emnist.runs.identity import flatten
+from emnist.runs.folder import RunFolder, read_checkpoint
 
 log = logging.getLogger(__name__)
 

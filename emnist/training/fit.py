@@ -21,23 +21,23 @@ from rich.console import Console
 from torch import Tensor
 
 import emnist
-from emnist import figures
+from emnist.figures import run as figures
 from emnist.checks import directory, whole
-from emnist.classifier import Classifier, Diverged
-from emnist.console import first_process, quiet_lightning
+from emnist.training.classifier import Classifier, Diverged
+from emnist.training.console import first_process, quiet_lightning
 from emnist.data.module import DataModule
 from emnist.errors import UserError, describe
-from emnist.hardware import choose_precision, describe_device, hide_absent_gpu, use_threads
-from emnist.metrics import FIGURES, EpochMetrics
+from emnist.training.hardware import choose_precision, describe_device, hide_absent_gpu, use_threads
+from emnist.training.metrics import FIGURES, EpochMetrics
 from emnist.models import build_model
-from emnist.progress import ProgressBar
-from emnist.recorder import AtomicCheckpointIO, Recorder
-from emnist.run_folder import PARTS, RunFolder, load_run
+from emnist.training.progress import ProgressBar
+from emnist.training.recorder import AtomicCheckpointIO, Recorder
+from emnist.runs.folder import PARTS, RunFolder, load_run
 
 log = logging.getLogger(__name__)
 
 LIBRARIES = ("torch", "lightning", "torchmetrics", "hydra-core", "numpy")
-CHECKOUT = Path(__file__).resolve().parents[1] / ".git"
+CHECKOUT = Path(__file__).resolve().parents[2] / ".git"
 
 
 # What the run folder and the figures rely on, and so is not open to choice.

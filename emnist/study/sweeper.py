@@ -26,10 +26,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from emnist.atomic import write_atomically
 from emnist.errors import UserError, describe
-from emnist.identity import cell_id, run_name
-from emnist.job import JobFailed, train
-from emnist.monitor import Monitor, changed, print_summary
-from emnist.study import Factor, Value, read_study
+from emnist.runs.identity import cell_id, run_name
+from emnist.training.job import JobFailed, train
+from emnist.study.progress import Monitor, changed, print_summary
+from emnist.study.spec import Factor, Value, read_study
 
 PLUGIN = "hydra_plugins.emnist.StudySweeper"  # the name in conf/hydra/sweeper/study.yaml
 SPLITTING = ("batch_size", "folds", "fold", "fold_seed")  # keys of data that don't say which images there are
@@ -149,7 +149,7 @@ class StudySweeper(Sweeper):
         import torch
 
         from emnist.data.module import DataModule
-        from emnist.fit import check
+        from emnist.training.fit import check
         from emnist.models import build_model
 
         try:
@@ -267,7 +267,7 @@ class StudySweeper(Sweeper):
                     self.record_failure(path, describe(job._return_value))
 
     def record_failure(self, path: Path, reason: str) -> None:
-        from emnist.run_folder import RunFolder
+        from emnist.runs.folder import RunFolder
 
         config = OmegaConf.to_container(RunFolder(path).read_config())
         RunFolder(path).write_json("failure.json", {"error": reason, "config": config})
@@ -330,6 +330,6 @@ def finished(path: Path) -> bool:
 
 def read_accuracy(path: Path) -> float | None:
     """Validation accuracy of the best epoch of the run in `path`; None where there is none."""
-    from emnist.run_folder import RunFolder
+    from emnist.runs.folder import RunFolder
 
     return (RunFolder(path).read_result() or {}).get("val_accuracy")

@@ -17,7 +17,7 @@ from torch import Tensor
 from emnist.atomic import write_atomically
 from emnist.checks import directory, whole
 from emnist.data.dataset import Dataset
-from emnist.data.emnist import MERGED
+from emnist.data.sources.emnist import MERGED
 from emnist.errors import UserError
 
 FONTS = (

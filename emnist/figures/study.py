@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from emnist.collection import Cell
-from emnist.comparison import INCOMPLETE, NO_DIFFERENCE, Estimate, StudyResult
-from emnist.figures import COLORS, NAMES, RIGHT, WRONG
-from emnist.wording import words
+from emnist.analysis.collection import Cell
+from emnist.analysis.comparison import INCOMPLETE, NO_DIFFERENCE, Estimate, StudyResult
+from emnist.figures.run import COLORS, NAMES, RIGHT, WRONG
+from emnist.reporting.wording import words
 
 CYCLE = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#9d755d", "#e45756")
 VERDICTS = {"better": RIGHT, "worse": WRONG, NO_DIFFERENCE: "0.55", INCOMPLETE: "0.8"}

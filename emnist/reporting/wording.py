@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from emnist.collection import Cell
-from emnist.comparison import Estimate, Row, StudyResult
+from emnist.analysis.collection import Cell
+from emnist.analysis.comparison import Estimate, Row, StudyResult
 
 FAMILIES = {"mlp": "MLP", "cnn": "CNN", "resnet": "ResNet"}
 

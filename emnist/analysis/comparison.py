@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from emnist.collection import Cell, Collection, Run
-from emnist.statistics import (
+from emnist.analysis.collection import Cell, Collection, Run
+from emnist.analysis.statistics import (
     LEVEL,
     holm,
     mean_interval,

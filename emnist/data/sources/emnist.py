@@ -12,7 +12,7 @@ from torch import Tensor
 
 from emnist.checks import directory
 from emnist.data.dataset import Dataset
-from emnist.data.idx import read_idx
+from emnist.data.sources.idx import read_idx
 from emnist.errors import UserError, choose
 
 PARTS = ("train-images-idx3", "train-labels-idx1", "test-images-idx3", "test-labels-idx1")

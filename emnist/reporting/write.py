@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from emnist import chapters
+from emnist.reporting.sections import chapters
 from emnist.atomic import write_atomically
-from emnist.collection import Cell, Run, collect
-from emnist.comparison import StudyResult, compare
-from emnist.document import Document
-from emnist.identity import fold_and_seed
-from emnist.wording import FAMILIES, describe_cell, number
+from emnist.analysis.collection import Cell, Run, collect
+from emnist.analysis.comparison import StudyResult, compare
+from emnist.reporting.document import Document
+from emnist.runs.identity import fold_and_seed
+from emnist.reporting.wording import FAMILIES, describe_cell, number
 
 TEST = [f"test_{name}" for name in ("accuracy", "top3_accuracy", "macro_f1", "ece", "loss")]
 FIGURES = ["val_accuracy", *TEST, "best_epoch", "epochs", "stopped", "parameters"]
