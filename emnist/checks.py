@@ -1,49 +1,103 @@
-"""What a value may be; `key` is its name on the command line. Each check returns the value or raises UserError."""
+"""Values of the configuration, checked by pydantic; an error is one line that names the key and the value."""
 
+from collections.abc import Callable
+from functools import cache
+from inspect import Parameter, signature
 from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from emnist.errors import UserError
 
+T = TypeVar("T")
+Schema = TypeVar("Schema", bound=BaseModel)
 
-def whole(key: str, value: object, least: int = 1, most: int | None = None) -> int:
-    """A whole number from `least` to `most`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
-        raise UserError(f"{key}={value}: choose a whole number from {least} {'on' if most is None else f'to {most}'}")
-    return value
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
-
-def number(key: str, value: object, below: float = float("inf")) -> float:
-    """A number from 0 to less than `below`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < below:
-        limit = "on" if below == float("inf") else f"to less than {below}"
-        raise UserError(f"{key}={value}: choose a number from 0 {limit}")
-    return value
+Count = Annotated[int, Field(ge=1)]
+Index = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what numpy and Lightning accept
+NonNegative = Annotated[float, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
-def flag(key: str, value: object) -> bool:
-    """True or false, and nothing that merely looks like it."""
-    if not isinstance(value, bool):
-        raise UserError(f"{key}={value}: choose true or false")
-    return value
-
-
-def listed(key: str, value: object) -> list:
-    """A list."""
-    if not isinstance(value, list | tuple):
-        raise UserError(f"{key}={value}: give a list, such as [32,64]")
-    return list(value)
-
-
-def odd(key: str, value: object) -> int:
-    """An odd kernel size: with an even one the padding can't be the same on both sides."""
-    size = whole(key, value)
-    if size % 2 == 0:
-        raise UserError(f"{key}={size}: an even kernel size; choose odd ones, such as 3 or 5")
+def _odd(size: int) -> int:
+    if size % 2 == 0:  # the padding could not be the same on both sides
+        raise ValueError("must be odd, such as 3 or 5")
     return size
 
 
+OddCount = Annotated[Count, AfterValidator(_odd)]
+
+
+def construct(group: str, function: Callable[..., T], /, *given: Any, **arguments: Any) -> T:
+    """`function(*given, **arguments)`, with the keyword arguments checked against its annotations.
+
+    Raises UserError naming `group.key`: for unknown and missing arguments, for values of another type or out of
+    range, and for a ValueError of `function`, whose message is to start with the name of the argument.
+    """
+    parameters = list(signature(function).parameters.values())[len(given) :]
+    checked = validate(_schema(function, tuple(p.name for p in parameters)), arguments, f"{group}.")
+    try:
+        return function(*given, **{name: getattr(checked, name) for name in arguments})
+    except ValueError as error:
+        raise UserError(f"{group}.{error}") from error
+
+
+@cache
+def _schema(function: Callable[..., Any], names: tuple[str, ...]) -> type[BaseModel]:
+    """The arguments of `function` with these names, as a pydantic model."""
+    hints = get_type_hints(function.__init__ if isinstance(function, type) else function, include_extras=True)
+    defaults = {name: p.default for name, p in signature(function).parameters.items()}
+    fields: dict[str, Any] = {
+        name: (hints[name], ... if defaults[name] is Parameter.empty else defaults[name]) for name in names
+    }
+    return create_model(function.__name__, __config__=STRICT, **fields)
+
+
+def validate(schema: type[Schema], values: dict[str, Any], prefix: str = "") -> Schema:
+    """The model with these values. Raises UserError, naming `prefix` and the key, for the first invalid one."""
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        raise UserError(_first(error, schema, values, prefix)) from error
+
+
+def _first(error: ValidationError, schema: type[BaseModel], values: dict[str, Any], prefix: str) -> str:
+    first = error.errors()[0]
+    key, _ = _find(values, first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{prefix}{key}: no such key; the keys are {', '.join(schema.model_fields)}"
+    if first["type"] == "missing":
+        return f"{prefix}{'.'.join(map(str, first['loc']))} is missing"
+    # A union reports the errors of all its types; those of the type that the value has say the most.
+    errors = [e for e in error.errors() if e["loc"][0] == first["loc"][0]]
+    errors = [e for e in errors if not e["type"].endswith("_type")] or errors
+    key, value = _find(values, errors[0]["loc"])
+    message = " or ".join(dict.fromkeys(_reworded(e["msg"]) for e in errors if _find(values, e["loc"])[0] == key))
+    return f"{prefix}{key}={value}: {message}"
+
+
+def _find(values: Any, location: tuple[int | str, ...]) -> tuple[str, Any]:
+    """The key at pydantic's location, as the user writes it, and its value."""
+    key = ""
+    for part in location:
+        if isinstance(values, dict) and part in values:
+            key, values = f"{key}.{part}" if key else str(part), values[part]
+        elif isinstance(values, list) and isinstance(part, int):
+            key, values = f"{key}[{part}]", values[part]
+        # else it is the name of a type in a union
+    return key, values
+
+
+def _reworded(message: str) -> str:
+    message = message.removeprefix("Value error, ").replace("Input should", "must").replace("should", "must")
+    return message[0].lower() + message[1:]
+
+
 def directory(key: str, value: object) -> Path:
-    """The path of a folder, which may be still to make."""
+    """The path of a folder, which need not exist yet. Raises UserError naming `key`."""
     if not isinstance(value, str) or not value:
         raise UserError(f"{key} is {'empty' if value in ('', None) else value}: give the path of a folder")
     path = Path(value).expanduser()

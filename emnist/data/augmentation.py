@@ -1,25 +1,30 @@
 import math
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
-from emnist.checks import number
-from emnist.errors import UserError, choose
+from emnist.checks import NonNegative, construct
+from emnist.errors import unknown
 
 
 class Affine:
     """A random affine map for every image of a batch: rotation, shift, scale and shear, uniform within limits.
 
-    `rotation` and `shear` in degrees, `shift` in pixels, to either side; `scale` 0.1 means 0.9 to 1.1.
+    `rotation` and `shear` in degrees, `shift` in pixels, in both directions; `scale` 0.1 means 0.9 to 1.1.
+    Own code, since torchvision draws one map for a whole batch.
     Shapes: float [B, 1, H, W] → the same, sampled bilinearly, zero outside.
     """
 
-    def __init__(self, rotation: float, shift: float, scale: float, shear: float):
-        number("augmentation.rotation", rotation, below=180)
-        number("augmentation.shift", shift, below=28)
-        number("augmentation.scale", scale, below=1)
-        number("augmentation.shear", shear, below=90)
+    def __init__(
+        self,
+        rotation: Annotated[NonNegative, Field(lt=180)],
+        shift: Annotated[NonNegative, Field(lt=28)],
+        scale: Annotated[NonNegative, Field(lt=1)],
+        shear: Annotated[NonNegative, Field(lt=90)],
+    ):
         self.limits = torch.tensor([math.radians(rotation), math.radians(shear), scale, shift, shift])
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -27,8 +32,7 @@ class Affine:
         # Drawn on the CPU (five numbers an image), so that every device sees the same maps.
         uniform = torch.rand(batch, 5, generator=generator) * 2 - 1
         angle, shear, scale, right, down = (uniform * self.limits).to(images.device).unbind(1)
-        # Coordinates go from -1 to 1; the map is from output to input: rotation · shear / scale of what the
-        # shift has moved back.
+        # Coordinates go from -1 to 1; the map is from output to input: undo the shift, then rotation · shear / scale.
         cos, sin, slope = angle.cos(), angle.sin(), shear.tan()
         zoom = 1 / (1 + scale)
         linear = torch.stack(
@@ -45,8 +49,5 @@ def build_augmentation(name: str, **limits) -> Affine | None:
     if name == "none":
         return None
     if name == "affine":
-        try:
-            return Affine(**limits)
-        except TypeError as error:
-            raise UserError(f"augmentation={name}: {error}") from error
-    raise choose("augmentation.name", name, ["none", "affine"])
+        return construct("augmentation", Affine, **limits)
+    raise unknown("augmentation.name", name, ["none", "affine"])

@@ -1,35 +1,21 @@
-from collections.abc import Callable
-
 import lightning as L
 import torch
 
-from emnist.checks import whole
+from emnist.checks import validate
 from emnist.data.augmentation import build_augmentation
 from emnist.data.batches import EVALUATION_BATCH, Batches
-from emnist.data.dataset import Dataset
-from emnist.data.sources.emnist import load_emnist
 from emnist.data.folds import stratified_folds
-from emnist.data.sources.glyphs import load_glyphs
-from emnist.errors import UserError, choose
-
-SOURCES: dict[str, Callable[..., Dataset]] = {"emnist": load_emnist, "glyphs": load_glyphs}
-
-
-def load_dataset(name: str, **source) -> Dataset:
-    """The images of `data.name`; `source` holds the arguments of its loader. Raises UserError for what can't be."""
-    if name not in SOURCES:
-        raise choose("data.name", name, SOURCES)
-    try:
-        return SOURCES[name](**source)
-    except TypeError as error:
-        raise UserError(f"data={name}: {error}") from error
+from emnist.data.sources import load_dataset
+from emnist.errors import UserError
+from emnist.runs.config import Split
 
 
 class DataModule(L.LightningDataModule):
-    """The training set less a fold, the fold as validation, and the test set, in the memory that trains.
+    """Training images, the fold held out for validation, and test images, on the device that trains.
 
     `source` holds the arguments of the loader `name`; `augmentation` those of `build_augmentation`.
-    Validation is empty where `fold` is None. Raises UserError for values that can't be.
+    With `fold` None all training images are trained on and there is no validation. Raises UserError for invalid
+    values.
     """
 
     def __init__(
@@ -44,7 +30,8 @@ class DataModule(L.LightningDataModule):
         **source,
     ):
         super().__init__()
-        whole("data.batch_size", batch_size)
+        split = {"batch_size": batch_size, "folds": folds, "fold": fold, "fold_seed": fold_seed}
+        validate(Split, split, "data.")
         self.dataset = load_dataset(name, **source)
         self.batch_size, self.seed = batch_size, seed
         self.augmentation = build_augmentation(**augmentation)
@@ -52,14 +39,15 @@ class DataModule(L.LightningDataModule):
         if fold is None:
             self.train_indices, self.val_indices = torch.arange(len(labels)), torch.arange(0)
         else:
-            whole("data.fold", fold, least=0, most=whole("data.folds", folds, least=2) - 1)
+            if fold >= folds:
+                raise UserError(f"data.fold={fold}: must be less than data.folds={folds}; folds count from 0")
             held_out = torch.from_numpy(stratified_folds(labels.numpy(), folds, fold_seed) == fold)
             self.train_indices, self.val_indices = (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
         self.mean, self.std = self.dataset.mean_and_std(self.train_indices)
 
     @property
     def evaluated(self) -> list[str]:
-        """The sets looked at after every epoch, in the order of `val_dataloader`: test for watching only."""
+        """The sets evaluated after every epoch, in the order of `val_dataloader`. Test is monitored, never used."""
         return ["val", "test"] if len(self.val_indices) else ["test"]
 
     def describe_fold(self) -> str:
@@ -68,7 +56,7 @@ class DataModule(L.LightningDataModule):
         return f"{len(self.train_indices):,}, validating on {len(self.val_indices):,}"
 
     def setup(self, stage: str) -> None:
-        # The whole set lies on the device that trains (22 MB for a quarter of EMNIST Balanced); on the CPU, not twice.
+        # The whole set is kept on the device that trains (22 MB for a quarter of EMNIST Balanced); a CPU needs no copy.
         assert self.trainer is not None
         device, data = self.trainer.strategy.root_device, self.dataset
         train = data.train_images.to(device), data.train_labels.to(device)

@@ -1,6 +1,5 @@
-"""What a classifier costs: multiply-accumulates, images a second, bytes on the disk."""
+"""What a classifier costs: multiply-accumulates, images per second, size on disk."""
 
-import time
 from dataclasses import dataclass
 from functools import cache
 from json import dumps, loads
@@ -8,19 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
 from emnist.data.batches import EVALUATION_BATCH
+from emnist.inference.device import describe_device
+from emnist.inference.load import load_run
 from emnist.models import build_model
-from emnist.runs.folder import RunFolder, load_run
+from emnist.runs.folder import RunFolder
 
-SECONDS = 1.0  # to measure the speed for, at least
+SECONDS = 1.0  # least time of a measurement
 
 
 @dataclass
 class Cost:
     images_per_s: float  # at inference, in 32-bit
     megabytes: float  # of best.ckpt
+    device: dict[str, str | int]  # that this was measured on, see `describe_device`
 
 
 def multiply_accumulates(model: dict[str, Any], classes: int) -> int:
@@ -37,18 +40,11 @@ def _count(model: str, classes: int) -> int:
 
 
 def measure_cost(folder: Path) -> Cost:
-    """The speed on this machine, now, of the classifier of a run, and its size."""
+    """Inference speed of a run's classifier on this machine, now, and its size."""
     classifier = load_run(folder)
     images = torch.zeros(EVALUATION_BATCH, 28, 28, dtype=torch.uint8)
-    batch = 16
-    while True:  # warm up, and find a batch that takes long enough to be timed
-        begin = time.perf_counter()
-        classifier.logits(images[:batch])
-        if batch == EVALUATION_BATCH or time.perf_counter() - begin > SECONDS / 2:
-            break
-        batch *= 2
-    seen, begin = 0, time.perf_counter()
-    while (seconds := time.perf_counter() - begin) < SECONDS:
-        classifier.logits(images[:batch])
-        seen += batch
-    return Cost(seen / seconds, RunFolder(folder).best.stat().st_size / 1e6)
+    code, names = "classifier.logits(images)", {"classifier": classifier, "images": images}
+    timer = Timer(code, globals=names, num_threads=torch.get_num_threads())
+    seconds = timer.blocked_autorange(min_run_time=SECONDS).median
+    megabytes = RunFolder(folder).best.stat().st_size / 1e6
+    return Cost(len(images) / seconds, megabytes, describe_device(torch.device("cpu")))

@@ -1,6 +1,7 @@
 from torch import nn
 
-from emnist.errors import UserError, choose
+from emnist.checks import construct
+from emnist.errors import unknown
 from emnist.models.cnn import CNN
 from emnist.models.mlp import MLP
 from emnist.models.resnet import ResNet
@@ -9,10 +10,7 @@ MODELS: dict[str, type[nn.Module]] = {"mlp": MLP, "cnn": CNN, "resnet": ResNet}
 
 
 def build_model(name: str, num_classes: int, **hyperparameters) -> nn.Module:
-    """The architecture of that name with fresh weights. Raises UserError for values it can't be built with."""
+    """The architecture of that name with fresh weights. Raises UserError for invalid hyperparameters."""
     if name not in MODELS:
-        raise choose("model.name", name, MODELS)
-    try:
-        return MODELS[name](num_classes, **hyperparameters)
-    except TypeError as error:
-        raise UserError(f"model={name}: {error}") from error
+        raise unknown("model.name", name, MODELS)
+    return construct("model", MODELS[name], num_classes, **hyperparameters)

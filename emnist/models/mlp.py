@@ -1,9 +1,6 @@
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
-from emnist.checks import flag, number, whole
-from emnist.errors import UserError
+from emnist.checks import Count, Probability
 from emnist.models.layers import find_activation, initialize
 
 PIXELS = 28 * 28
@@ -20,19 +17,17 @@ class MLP(nn.Module):
     def __init__(
         self,
         num_classes: int,
-        hidden_layers: int = 3,
-        neurons: int = 128,
+        hidden_layers: Count = 3,
+        neurons: Count = 128,
         activation: str = "relu",
         batch_norm: bool = True,
-        dropout: float | Sequence[float] = 0.0,
+        dropout: Probability | list[Probability] = 0.0,
     ):
         super().__init__()
-        flag("model.batch_norm", batch_norm)
-        hidden_layers, neurons = whole("model.hidden_layers", hidden_layers), whole("model.neurons", neurons)
-        dropouts: list = list(dropout) if isinstance(dropout, list | tuple) else [dropout] * hidden_layers
+        dropouts = dropout if isinstance(dropout, list) else [dropout] * hidden_layers
         if len(dropouts) != hidden_layers:
-            raise UserError(
-                f"model.dropout={dropouts}: {len(dropouts)} values for model.hidden_layers={hidden_layers}; "
+            raise ValueError(
+                f"dropout={dropouts}: {len(dropouts)} values for hidden_layers={hidden_layers}; "
                 "give one number, or one per hidden layer"
             )
         layers: list[nn.Module] = [nn.Flatten()]
@@ -42,7 +37,7 @@ class MLP(nn.Module):
             if batch_norm:
                 layers.append(nn.BatchNorm1d(neurons))
             layers.append(find_activation(activation).build())
-            if number("model.dropout", p, below=1) > 0:
+            if p > 0:
                 layers.append(nn.Dropout(p))
             width = neurons
         self.layers = nn.Sequential(*layers, nn.Linear(width, num_classes))

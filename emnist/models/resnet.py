@@ -1,12 +1,9 @@
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
-from emnist.checks import flag, listed, number, odd, whole
-from emnist.errors import UserError
+from emnist.checks import Count, OddCount, Probability
 from emnist.models.layers import conv_norm, find_activation, initialize
 
-STEM_KERNEL_SIZE = 3  # the report gives a kernel size for the blocks only
+STEM_KERNEL_SIZE = 3  # the reference report gives a kernel size for the blocks only
 
 
 class ResidualBlock(nn.Module):
@@ -49,35 +46,31 @@ class ResNet(nn.Module):
     def __init__(
         self,
         num_classes: int,
-        blocks: Sequence[int] = (2, 2, 2),
-        filters: Sequence[int] = (64, 128, 256),
-        kernel_size: int = 5,
+        blocks: list[Count] = [2, 2, 2],
+        filters: list[Count] = [64, 128, 256],
+        kernel_size: OddCount = 5,
         activation: str = "leaky",
         batch_norm: bool = True,
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
     ):
         super().__init__()
-        flag("model.batch_norm", batch_norm)
-        blocks, filters = listed("model.blocks", blocks), listed("model.filters", filters)
         if len(blocks) != len(filters) or not blocks:
-            raise UserError(f"model.blocks={blocks} and model.filters={filters}: give one of each per stage")
-        odd("model.kernel_size", kernel_size)
-        channels = whole("model.filters", filters[0])
+            raise ValueError(f"blocks={blocks} and filters={filters}: give one of each per stage")
+        channels = filters[0]
         self.stem = nn.Sequential(
             conv_norm(1, channels, STEM_KERNEL_SIZE, 1, batch_norm), find_activation(activation).build()
         )
         stages: list[nn.Module] = []
         for stage, (count, filters_out) in enumerate(zip(blocks, filters, strict=True)):
-            for block in range(whole("model.blocks", count)):
+            for block in range(count):
                 stride = 2 if stage > 0 and block == 0 else 1
-                filters_out = whole("model.filters", filters_out)
                 stages.append(ResidualBlock(channels, filters_out, kernel_size, stride, activation, batch_norm))
                 channels = filters_out
         self.stages = nn.Sequential(*stages)
         self.head = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
-            nn.Dropout(number("model.dropout", dropout, below=1)),
+            nn.Dropout(dropout),
             nn.Linear(channels, num_classes),
         )
         initialize(self, activation, batch_norm)

@@ -13,9 +13,9 @@ from torch import Tensor
 from emnist.checks import directory
 from emnist.data.dataset import Dataset
 from emnist.data.sources.idx import read_idx
-from emnist.errors import UserError, choose
+from emnist.errors import UserError, unknown
 
-PARTS = ("train-images-idx3", "train-labels-idx1", "test-images-idx3", "test-labels-idx1")
+FILES = ("train-images-idx3", "train-labels-idx1", "test-images-idx3", "test-labels-idx1")
 MERGED = string.digits + string.ascii_uppercase + "abdefghnqrt"  # the other lower-case letters look like capitals
 CLASSES = {
     "balanced": MERGED,
@@ -43,16 +43,16 @@ OFFICIAL_LABELS_SHA256 = {  # of the label bytes without the header: train, test
 
 
 def load_emnist(root: str, split: str) -> Dataset:
-    """Read a split from `<root>/EMNIST/raw/`, downloading it first where files are missing.
+    """Read a split from `<root>/EMNIST/raw/`, after downloading it if files are missing.
 
-    Raises UserError, naming the key or the file, for an unknown split, a root that can't be used, files
-    that are missing and can't be downloaded, and files that are not what they should be.
+    Raises UserError, naming the key or the file, for an unknown split, an unusable root, missing files that
+    can't be downloaded, and damaged or inconsistent files.
     """
     if split not in CLASSES:
-        raise choose("data.split", split, CLASSES)
+        raise unknown("data.split", split, CLASSES)
     path = directory("data.root", root)
     folder = path / "EMNIST" / "raw"
-    names = [f"emnist-{split}-{part}-ubyte" for part in PARTS]
+    names = [f"emnist-{split}-{part}-ubyte" for part in FILES]
     if any(_find(folder, name) is None for name in names):
         _download(path, split)
     paths = tuple(_find(folder, name) or folder / name for name in names)
@@ -71,17 +71,17 @@ def _find(folder: Path, name: str) -> Path | None:
 
 
 def _download(root: Path, split: str) -> None:
-    from torchvision.datasets import EMNIST  # takes a second to import and is hardly ever needed
+    from torchvision.datasets import EMNIST  # takes a second to import and is rarely needed
 
     raw = root / "EMNIST" / "raw"
-    unfinished = root / "EMNIST" / ".download"  # so that an interrupted download leaves no half of a file in raw
+    unfinished = root / "EMNIST" / ".download"  # an interrupted download leaves no partial file in raw
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         EMNIST(str(unfinished), split, download=True)
         raw.mkdir(parents=True, exist_ok=True)
         for path in unfinished.glob("EMNIST/raw/emnist-*"):  # of every split: they come in one archive
             path.replace(raw / path.name)
-    except Exception as error:  # whatever the network, the server or the disk comes up with
+    except Exception as error:  # network, server and disk raise various exceptions
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
             f"EMNIST {split} is not in {raw}, and the download failed ({reason}). Either\n"
@@ -95,7 +95,7 @@ def _download(root: Path, split: str) -> None:
 
 @lru_cache(maxsize=1)  # the jobs of a multirun share the tensors
 def _read(split: str, paths: tuple[Path, ...], stamps: tuple) -> Dataset:
-    """`stamps` (time of change and size of each path) are there to read a changed file anew."""
+    """`stamps` (modification time and size of each path) make the cache miss when a file has changed."""
     classes = tuple(CLASSES[split])
     first = FIRST_LABEL.get(split, 0)
     sets: list[tuple[Tensor, Tensor]] = []
@@ -111,7 +111,7 @@ def _read(split: str, paths: tuple[Path, ...], stamps: tuple) -> Dataset:
         if labels.min() < first or labels.max() >= first + len(classes):
             raise UserError(
                 f"{labels_path}: labels from {labels.min()} to {labels.max()}, "
-                f"but those of {split} go from {first} to {first + len(classes) - 1}"
+                f"but those of {split} range from {first} to {first + len(classes) - 1}"
             )
         digests.append(hashlib.sha256(labels.data).hexdigest())
         # The files hold each image transposed.

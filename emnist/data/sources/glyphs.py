@@ -1,10 +1,11 @@
-"""A stand-in for EMNIST Balanced that needs no download: its 47 classes, drawn from the fonts of matplotlib."""
+"""The 47 classes of EMNIST Balanced, drawn from the fonts of matplotlib: a substitute that needs no download."""
 
 import hashlib
 import json
 import zipfile
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 import matplotlib
 import numpy as np
@@ -12,10 +13,11 @@ import PIL
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
+from pydantic import Field
 from torch import Tensor
 
 from emnist.atomic import write_atomically
-from emnist.checks import directory, whole
+from emnist.checks import Count, directory
 from emnist.data.dataset import Dataset
 from emnist.data.sources.emnist import MERGED
 from emnist.errors import UserError
@@ -30,18 +32,16 @@ FONTS = (
 # Classes that hold both cases are drawn in both, but for l, which is I in many fonts.
 FORMS = tuple(c + c.lower() if c.isupper() and c.lower() not in MERGED and c != "L" else c for c in MERGED)
 DRAWN = 56  # pixels: glyphs are drawn at twice the final size, then sampled
-VERSION = 1  # of the drawing: raise it when the images change
+VERSION = 1  # of the drawing: increase it when the images change
+GlyphSeed = Annotated[int, Field(ge=0, lt=2**63)]  # what torch.Generator accepts
 
 
-def load_glyphs(root: str, glyph_seed: int, train_per_class: int, test_per_class: int) -> Dataset:
-    """Draw the stand-in, or read it from `<root>/glyphs/`, where the last one with these arguments was kept.
+def load_glyphs(root: str, glyph_seed: GlyphSeed, train_per_class: Count, test_per_class: Count) -> Dataset:
+    """Draw the set, or read it from `<root>/glyphs/`, where an earlier run with these arguments stored it.
 
-    A function of the arguments and the installed fonts and libraries. Raises UserError for sizes below 1
-    and for a root that can't be written to.
+    A function of the arguments and the installed fonts and libraries. Raises UserError for a root that can't be
+    written to.
     """
-    whole("data.train_per_class", train_per_class)
-    whole("data.test_per_class", test_per_class)
-    whole("data.glyph_seed", glyph_seed, least=0, most=2**63 - 1)
     return _load(directory("data.root", root), glyph_seed, train_per_class, test_per_class)
 
 
@@ -66,7 +66,7 @@ def _load(root: Path, seed: int, train_per_class: int, test_per_class: int) -> D
         train, test = (part.flatten(0, 1).contiguous() for part in images.split([train_per_class, test_per_class]))
         write_atomically(path, lambda file: np.savez(file, train=train.numpy(), test=test.numpy()))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: not readable as kept glyphs ({error}); delete it") from error
+        raise UserError(f"{path}: damaged ({error}); delete it") from error
     train_labels, test_labels = (torch.arange(len(MERGED)).repeat(n) for n in (train_per_class, test_per_class))
     kind = "generated, not EMNIST"
     return Dataset("glyphs", "glyphs", tuple(MERGED), train, train_labels, test, test_labels, False, kind)

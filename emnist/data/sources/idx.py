@@ -1,4 +1,7 @@
-"""The idx file format of MNIST and its relatives: a big-endian header, then the bytes of a uint8 array."""
+"""The idx file format of MNIST and EMNIST: a big-endian header, then the bytes of a uint8 array.
+
+Own reader, since torchvision's reads no gzip and fails with a bare assertion on damaged files.
+"""
 
 import gzip
 import zlib
@@ -20,7 +23,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{path}: truncated or corrupt gzip ({error}); get the file anew") from error
+        raise UserError(f"{path}: truncated or corrupt gzip ({error}); download the file again") from error
     except OSError as error:
         raise UserError(f"{path}: can't be read ({error.strerror or error})") from error
 
@@ -37,6 +40,6 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     if len(content) != expected:
         raise UserError(
             f"{path}: {len(content):,} bytes, but its header says {' × '.join(map(str, shape))}, "
-            f"so {expected:,}; get the file anew"
+            f"so {expected:,}; download the file again"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

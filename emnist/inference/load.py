@@ -1,0 +1,67 @@
+"""A trained classifier, loaded from its run folder."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from emnist.data.batches import EVALUATION_BATCH, normalize
+from emnist.errors import UserError
+from emnist.models import build_model
+from emnist.runs.folder import RunFolder
+
+
+class TrainedClassifier:
+    """The best network of a run, with its classes and the normalisation that it was trained with."""
+
+    def __init__(self, network: nn.Module, classes: tuple[str, ...], mean: float, std: float):
+        self.network, self.classes, self.mean, self.std = network.eval(), classes, mean, std
+
+    def predict(self, images: Tensor | np.ndarray) -> Tensor:
+        """Upright images, uint8 [N, 28, 28] (0 = paper, 255 = ink) → probabilities float32 [N, classes].
+
+        Raises ValueError for another shape or dtype.
+        """
+        return self.logits(images).softmax(1)
+
+    @torch.inference_mode()
+    def logits(self, images: Tensor | np.ndarray) -> Tensor:
+        """uint8 [N, 28, 28] → logits float32 [N, classes], in 32-bit whatever the training precision was."""
+        images = images if isinstance(images, Tensor) else torch.from_numpy(np.ascontiguousarray(images))
+        if images.dtype != torch.uint8 or images.shape[1:] != (28, 28):
+            raise ValueError(f"images are {images.dtype} {list(images.shape)}; give uint8 [N, 28, 28]")
+        device = next(self.network.parameters()).device
+        batches = images.split(EVALUATION_BATCH)
+        return torch.cat([self.network(normalize(batch.to(device), self.mean, self.std)).cpu() for batch in batches])
+
+
+def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedClassifier:
+    """The classifier from the best epoch (by validation accuracy) that the run in `folder` has reached so far.
+
+    Checkpoints are read as tensors and plain values only, so loading a folder from the internet runs no code.
+    Raises UserError if the folder holds no run with a finished epoch.
+    """
+    path = RunFolder(folder).best
+    if not path.exists():
+        raise UserError(f"{folder}: not the folder of a run with a finished epoch ({path} is missing)")
+    checkpoint = read_checkpoint(path)
+    try:
+        about = checkpoint["about"]
+        network = build_model(num_classes=len(about["classes"]), **about["model"])
+        state, prefix = checkpoint["state_dict"], "network."
+        network.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        classifier = TrainedClassifier(network, tuple(about["classes"]), about["mean"], about["std"])
+    except Exception as error:
+        raise UserError(f"{path}: not a checkpoint of this project ({str(error).splitlines()[0]})") from error
+    network.to(device)
+    return classifier
+
+
+def read_checkpoint(path: Path, device: Any = "cpu") -> dict[str, Any]:
+    """Tensors and plain values, nothing that could run code. Raises UserError for a file with anything else."""
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch, pickle and zipfile raise various exceptions for truncated or altered files
+        raise UserError(f"{path}: not a checkpoint of this project, or damaged") from error

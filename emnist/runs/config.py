@@ -1,0 +1,57 @@
+"""The configuration of one run: its keys, what holds for the run as a whole, and its flat form."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from emnist.checks import STRICT, Count, Index, Seed
+
+
+class TrainerConfig(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")  # the rest are arguments of Lightning's Trainer
+
+    max_epochs: Count
+
+
+class RunConfig(BaseModel):
+    """The top-level keys of conf/train.yaml; each group checks its own keys when it is built."""
+
+    model_config = STRICT
+
+    data: dict[str, Any]
+    model: dict[str, Any]
+    optimizer: dict[str, Any]
+    scheduler: dict[str, Any]
+    regularization: dict[str, Any]
+    augmentation: dict[str, Any]
+    trainer: TrainerConfig
+    seed: Seed
+    patience: Count | None
+    threads: Count | None
+
+
+class Split(BaseModel):
+    """The keys of `data` that split and batch the images; the others are arguments of their source."""
+
+    model_config = STRICT
+
+    batch_size: Count
+    folds: Annotated[int, Field(ge=2)]
+    fold: Index | None
+    fold_seed: Seed
+
+
+def is_run_config(config: Any) -> bool:
+    """Whether this mapping has all keys of a run's configuration, and so is not another program's."""
+    return hasattr(config, "keys") and config.keys() >= RunConfig.model_fields.keys()
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
+    """{"model": {"name": "cnn"}} → {"model.name": "cnn"}; what TensorBoard has no type for becomes text."""
+    flat: dict[str, bool | int | float | str] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value if isinstance(value, bool | int | float | str) else str(value)
+    return flat

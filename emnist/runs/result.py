@@ -1,0 +1,67 @@
+"""result.json and failure.json: how a run ended."""
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel
+
+from emnist.runs.config import is_run_config
+from emnist.runs.stored import Stored
+
+DIVERGED = "diverged"  # `stopped` of a run whose loss became infinite or NaN
+
+
+def _of_a_run(config: dict[str, Any]) -> dict[str, Any]:
+    if not is_run_config(config):
+        raise ValueError("not the configuration of a run")
+    return config
+
+
+Config = Annotated[dict[str, Any], AfterValidator(_of_a_run)]  # resolved
+
+
+class DataSummary(BaseModel):
+    """Which images a run was trained and tested on."""
+
+    split: str
+    description: str
+    official: bool | None  # None: unknown
+    train: int  # images
+    val: int
+    test: int
+    fingerprint: str  # sha256 of all images and labels
+
+
+class Result(Stored):
+    """Contents of result.json, written last: where it exists, the run is complete.
+
+    Metrics are None if the run diverged before its first epoch ended, `val_accuracy` also without validation.
+    """
+
+    FORMAT: ClassVar[str] = "emnist.result/1"
+    REMEDY: ClassVar[str] = "delete it, then resume the run to write it again"
+
+    test_loss: float | None
+    test_accuracy: float | None
+    test_top3_accuracy: float | None
+    test_macro_f1: float | None
+    test_ece: float | None
+    val_accuracy: float | None
+    best_epoch: int | None  # epochs count from 1
+    epochs: int
+    stopped: str  # max_epochs, early_stopping or diverged
+    parameters: int
+    duration_s: float  # training and evaluation, over all sessions
+    images_per_s: float | None  # of training alone
+    data: DataSummary
+    config: Config
+    versions: dict[str, str | None]  # of emnist, its commit, Python and the main libraries
+    device: dict[str, str | int]
+
+
+class Failure(Stored):
+    """Contents of failure.json: why a run ended without a result. It is deleted when the run is resumed."""
+
+    FORMAT: ClassVar[str] = "emnist.failure/1"
+
+    error: str
+    config: Config
