@@ -3,15 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from emnist.runs.folder import load_run as load_run
+    from emnist.inference.load import load_run as load_run
 
 __all__ = ["load_run"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:
-    if name == "load_run":  # only now, since torch takes seconds to import and --help doesn't need it
-        from emnist.runs.folder import load_run
+    if name == "load_run":  # not earlier: it imports torch, which takes seconds and --help does not need
+        from emnist.inference.load import load_run
 
         return load_run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,6 +5,10 @@ class UserError(Exception):
     """A mistake that the user can correct: shown as this message alone, with a non-zero exit code."""
 
 
+class Reported(UserError):
+    """An error that the user has already been told."""
+
+
 def unknown(key: str, value: object, choices: Iterable[object]) -> UserError:
     """The error for a `key` whose `value` is none of `choices`."""
     return UserError(f"{key}={value}: unknown; choose one of {', '.join(map(str, choices))}")

@@ -1,8 +1,18 @@
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests run side by side, a process a core
+
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
 from emnist import train
+from emnist.data.dataset import Dataset
+from emnist.data.sources.glyphs import load_glyphs
+from emnist.runs.folder import RunFolder
+from tests.fixtures.jobs import train_in
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +29,35 @@ def small(glyphs) -> list[str]:
     return [*glyphs, *mlp, "regularization=l1", "trainer.max_epochs=3", "trainer.accelerator=cpu"]
 
 
+@pytest.fixture(scope="session")
+def characters(glyphs) -> Dataset:
+    """The small glyphs themselves."""
+    return load_glyphs(glyphs[1].removeprefix("data.root="), 0, 40, 10)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, glyphs) -> RunFolder:
+    """The folder of a finished run of a small CNN, three epochs. Read it, don't change it."""
+    folder = tmp_path_factory.mktemp("trained")
+    cnn = ["model=cnn", "model.filters=[8,16]", "model.kernel_sizes=[3,3]", "model.dropout=0.1"]
+    train_in(folder, *glyphs, *cnn, "trainer.max_epochs=3", "trainer.accelerator=cpu")
+    return RunFolder(folder)
+
+
+@pytest.fixture
+def finished(tmp_path, trained_small) -> Path:
+    """A folder of one's own with the finished run of the overrides `small`."""
+    return Path(shutil.copytree(trained_small, tmp_path / "finished"))
+
+
+@pytest.fixture(scope="session")
+def trained_small(tmp_path_factory, small) -> Path:
+    """The folder of the finished run of the overrides `small`. Read it, don't change it."""
+    folder = tmp_path_factory.mktemp("small")
+    train_in(folder, *small)
+    return folder
+
+
 @pytest.fixture
 def command(monkeypatch, tmp_path, capsys):
     """`python -m emnist.train …` in this process: returns exit code, stdout and stderr."""
@@ -32,6 +71,8 @@ def command(monkeypatch, tmp_path, capsys):
             train.main()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
+            if isinstance(end.code, str):
+                print(end.code, file=sys.stderr)  # as the interpreter does
         out, err = capsys.readouterr()
         return code, out, err
 

@@ -5,24 +5,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from emnist.seeding import mix
 from emnist.training.metrics import EpochMetrics
 from emnist.training.optimization import build_optimizer, build_scheduler
 from emnist.training.regularization import build_penalty
-from emnist.seeding import mix
 
-STEPS_BETWEEN_CHECKS = 50  # of the loss on a GPU, where each look at it waits for the queue to drain
+STEPS_BETWEEN_CHECKS = 50  # of the loss on a GPU, where reading it waits for all queued kernels
 
 
 class Diverged(Exception):
-    """The loss became infinite or not a number: the end of a run, and a result."""
+    """The loss became infinite or NaN, which ends a run with a result."""
 
 
 class Classifier(L.LightningModule):
-    """Trains a network that maps images to logits: cross-entropy plus penalty, figures once an epoch.
+    """Trains a network that maps images to logits: cross-entropy plus penalty, metrics once an epoch.
 
     `optimizer`, `scheduler` and `regularization` are the arguments of `build_optimizer`, `build_scheduler`
     and `build_penalty`; `evaluated` names the loaders of the validation loop ("val", "test"); `about` is
-    what it takes to use the network later, kept in every checkpoint.
+    stored in every checkpoint: what `load_run` needs beside the weights.
     """
 
     def __init__(
@@ -46,6 +46,10 @@ class Classifier(L.LightningModule):
         self.evaluated, self.seed, self.about = evaluated, seed, about
         self.outputs: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in ("train", *evaluated)}
 
+    @property
+    def parameter_count(self) -> int:
+        return sum(p.numel() for p in self.network.parameters())
+
     def forward(self, images: Tensor) -> Tensor:
         """float [B, 1, 28, 28] → logits float32 [B, num_classes]."""
         return self.network(images).float()
@@ -54,7 +58,7 @@ class Classifier(L.LightningModule):
         return self.optimizer
 
     def on_train_epoch_start(self) -> None:
-        # Dropout depends on seed and epoch alone, so a resumed run meets what it would have met.
+        # Dropout masks depend on seed and epoch alone, so a resumed run draws the same ones.
         torch.manual_seed(mix(self.seed, self.current_epoch, 1 + self.global_rank))
         self.loss_sum = torch.zeros((), device=self.device)
 
@@ -77,7 +81,7 @@ class Classifier(L.LightningModule):
             raise Diverged
 
     def on_validation_epoch_start(self) -> None:
-        # After the last step of an epoch, which may have ruined the weights without showing in its own loss.
+        # The last step of an epoch can ruin the weights without showing in its own loss.
         self.stop_if_diverged()
         if not all(tensor.isfinite().all() for tensor in self.network.state_dict().values()):
             raise Diverged
@@ -88,27 +92,27 @@ class Classifier(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         for name in self.evaluated:
-            loss = self._log_figures(name)["loss"]
+            loss = self._log_metrics(name)["loss"]
             if name == "val" and not math.isfinite(loss):
                 raise Diverged
 
     def on_train_epoch_end(self) -> None:
-        figures = self._log_figures("train")
-        # Stepped here rather than by Lightning, which steps ReduceLROnPlateau only after the checkpoint is written.
+        metrics = self._log_metrics("train")
+        # Stepped here, since Lightning steps ReduceLROnPlateau only after the checkpoint is written.
         if isinstance(self.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            watched = self.trainer.callback_metrics.get("val_loss")  # the test set steers nothing
-            self.scheduler.step(figures["loss"] if watched is None else watched.item())
+            watched = self.trainer.callback_metrics.get("val_loss")  # never the test loss
+            self.scheduler.step(metrics["loss"] if watched is None else watched.item())
         elif self.scheduler is not None:
             self.scheduler.step()
 
-    def _log_figures(self, name: str) -> dict[str, float]:
+    def _log_metrics(self, name: str) -> dict[str, float]:
         logits, labels = map(torch.cat, zip(*self.outputs[name], strict=True))
         self.outputs[name].clear()
         if name == "train":
             self.images_in_epoch = len(labels) * self.trainer.world_size
-        figures = self.metrics(logits, labels)
-        self.log_dict({f"{name}_{figure}": value for figure, value in figures.items()})
-        return figures
+        metrics = self.metrics(logits, labels)
+        self.log_dict({f"{name}_{metric}": value for metric, value in metrics.items()})
+        return metrics
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["about"] = self.about

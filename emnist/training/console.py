@@ -1,4 +1,4 @@
-"""Where a run's words go: messages to the terminal's stderr and to train.log in its folder."""
+"""Where messages go: to the terminal's stderr, and with the time to train.log in the run's folder."""
 
 import logging
 import os
@@ -6,11 +6,14 @@ import sys
 import threading
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emnist.runs.result import Result
 
 
 class StderrHandler(logging.StreamHandler):
-    """Writes to whatever sys.stderr is at that moment, so that lines appear above a live progress bar."""
+    """Writes to the current sys.stderr, so that lines appear above a live progress bar."""
 
     def __init__(self):
         logging.Handler.__init__(self, logging.INFO)
@@ -22,13 +25,13 @@ class StderrHandler(logging.StreamHandler):
 
 
 def first_process() -> bool:
-    """Whether this process speaks and writes for all of a distributed run."""
+    """Whether this is the main process of a run, which alone prints and writes."""
     return int(os.environ.get("LOCAL_RANK", 0)) == 0
 
 
-def log_to(folder: Path, terminal: bool = True) -> None:
-    """Send this process's log to `folder/train.log`, with the time, and to the terminal's stderr; nowhere else."""
-    file = logging.FileHandler(folder / "train.log")
+def log_to(path: Path, terminal: bool = True) -> None:
+    """Send this process's log to the file, and to the terminal's stderr; nowhere else."""
+    file = logging.FileHandler(path)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     for handler in root.handlers[:]:
@@ -36,16 +39,16 @@ def log_to(folder: Path, terminal: bool = True) -> None:
         handler.close()
     root.handlers = [StderrHandler(), file] if terminal else [file]
     first = first_process()
-    logging.raiseExceptions = False  # a full disk is told once, by what needs the space, and not for every line
+    logging.raiseExceptions = False  # a full disk is reported once, where space is needed, not at every line
     threading.excepthook = lambda thrown: logging.getLogger("emnist").debug("in a thread", exc_info=thrown.exc_value)
     root.setLevel(logging.INFO if first else logging.ERROR)
     logging.getLogger("emnist").setLevel(logging.DEBUG if first else logging.ERROR)
 
 
 def quiet_lightning() -> None:
-    """Silence Lightning's advertisements and its advice that doesn't apply here.
+    """Silence Lightning's advertisements, and advice that does not apply here.
 
-    There are no data loaders to give workers to, and the metrics are synchronised before they are logged.
+    There are no data loaders to give workers to, and metrics are synchronised before they are logged.
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -54,8 +57,8 @@ def quiet_lightning() -> None:
     warnings.filterwarnings("ignore", module="lightning.*", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
 
 
-def print_result(result: dict[str, Any], folder: Path) -> None:
-    """The end of a run: a short table, and where everything about it lies."""
+def print_result(result: "Result", folder: Path) -> None:
+    """Print the outcome of a run: a short table, and its folder."""
     from rich.console import Console
     from rich.table import Table
 
@@ -65,11 +68,11 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     table = Table(show_header=False)
     table.add_column(justify="right")
     table.add_column(style="bold", no_wrap=True)
-    table.add_row("test accuracy", shown(result["test_accuracy"], ".2%"))
-    table.add_row("test loss", shown(result["test_loss"], ".4f"))
-    table.add_row("validation accuracy", shown(result["val_accuracy"], ".2%"))
-    table.add_row("best epoch", f"{shown(result['best_epoch'], 'd')} of {result['epochs']} ({result['stopped']})")
-    table.add_row("time", f"{result['duration_s']:.0f} s")
-    print(f"{result['config']['model']['name']} on {result['data']['description']}")
+    table.add_row("test accuracy", shown(result.test_accuracy, ".2%"))
+    table.add_row("test loss", shown(result.test_loss, ".4f"))
+    table.add_row("validation accuracy", shown(result.val_accuracy, ".2%"))
+    table.add_row("best epoch", f"{shown(result.best_epoch, 'd')} of {result.epochs} ({result.stopped})")
+    table.add_row("time", f"{result.duration_s:.0f} s")
+    print(f"{result.config['model']['name']} on {result.data.description}")
     Console().print(table)
     print(folder)

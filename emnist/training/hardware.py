@@ -1,8 +1,6 @@
-"""What the machine can do, and what it is called."""
+"""Threads, GPU and precision: how this process uses the machine."""
 
 import os
-import platform
-from pathlib import Path
 
 import torch
 
@@ -10,23 +8,22 @@ ALL_THREADS = torch.get_num_threads()
 
 
 def use_threads(count: int | None) -> None:
-    """Let torch compute with `count` threads on the CPU; None: as many as it chose itself."""
+    """Let torch compute with `count` threads on the CPU; None restores its default."""
     torch.set_num_threads(ALL_THREADS if count is None else count)
 
 
 def hide_absent_gpu() -> None:
-    """Spare the optimizers the search for a driver that isn't there.
+    """Make torch's check for a GPU cheap on machines without one.
 
-    torch's optimizers ask at every step whether there is a GPU. Lightning has torch answer through the
-    driver's own library, which a build for CUDA then looks for on the disk each time: 10% of an epoch of
-    the MLP. An empty CUDA_VISIBLE_DEVICES answers at once.
+    torch's optimizers check at every step. Lightning makes torch ask NVML, whose library a CUDA build then
+    looks for on disk each time: 10% of an epoch of the MLP. An empty CUDA_VISIBLE_DEVICES answers at once.
     """
     if not torch.cuda.is_available():
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def choose_precision(precision: str, accelerator: str) -> str:
-    """Lightning's name for the precision to train in; `auto` is bf16 where the hardware has instructions for it."""
+    """Lightning's name for the precision to train in; `auto` is bf16 if the hardware has instructions for it."""
     if precision != "auto":
         return precision
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
@@ -37,17 +34,3 @@ def choose_precision(precision: str, accelerator: str) -> str:
     else:
         has_bf16 = False
     return "bf16-mixed" if has_bf16 else "32-true"
-
-
-def describe_device(device: torch.device) -> dict[str, str | int]:
-    """Type and name of the device, and on a CPU the threads torch uses."""
-    if device.type == "cuda":
-        return {"type": "cuda", "name": torch.cuda.get_device_name(device)}
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return {
-        "type": device.type,
-        "name": names[0] if names else platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-    }

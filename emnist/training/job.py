@@ -1,49 +1,78 @@
-"""One training in one folder, whatever starts it: a command, Hydra's multirun, or a study."""
+"""A job: what happens to one run folder, whatever started it (a command, a multirun or a study)."""
 
 import atexit
 import gc
 import logging
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from emnist.errors import Reported, UserError, describe
 from emnist.training.console import log_to, print_result
-from emnist.errors import UserError, describe
+
+if TYPE_CHECKING:
+    from emnist.runs.folder import RunFolder
+    from emnist.runs.result import Result
 
 log = logging.getLogger("emnist.train")
 
 
-class JobFailed(UserError):
-    """Trainings that ended in an error which has been said."""
+class JobFailed(Reported):
+    """One or more trainings failed; each error was reported when it happened."""
 
 
-def train(cfg: DictConfig, folder: Path, resume: bool = False, quiet: bool = False) -> dict[str, Any]:
-    """Train as `cfg` says, in `folder`; returns the result.
+def run_job(cfg: DictConfig, path: Path, resume: bool = False, quiet: bool = False) -> "Result | None":
+    """Train with the configuration `cfg` in the folder `path`.
 
-    What goes wrong is said at once, in one line, and raises JobFailed. `quiet` leaves the terminal alone.
+    With `resume` training continues after the last finished epoch in the folder, and the result of a finished run is
+    returned at once; without, a folder that holds a run is an error. `quiet` leaves the terminal alone.
+
+    Returns the result (None in the secondary processes of a distributed run). Raises JobFailed after any error, which
+    is logged on one line when it happens and recorded in failure.json until the run is resumed.
     """
-    log_to(folder, terminal=not quiet)
-    try:
-        from emnist.training.fit import fit  # torch comes in here, so that --help and --cfg answer at once
+    from emnist.runs.folder import RunFolder  # imports pydantic and numpy, which --help can do without
 
-        keep_libraries()
-        result = fit(cfg, folder, resume, progress_bar=not quiet)
+    folder = RunFolder(path)
+    log_to(folder.log, terminal=not quiet)
+    try:
+        if folder.has_run and not resume:
+            raise UserError(f"{path} already holds a run: resume it with resume={path}, or choose another folder")
+        result = folder.read_result()
+        if result is None:
+            result = _train(cfg, folder, progress_bar=not quiet)
+        else:
+            log.info("already finished")
     except Exception as error:
         log.error("error: %s", describe(error))
         log.debug("traceback", exc_info=True)  # for train.log only
         raise JobFailed(describe(error)) from error
     if result and not quiet:
-        print_result(result, folder)
+        print_result(result, path)
     return result
 
 
-@cache  # once a process; to ask whether anything is frozen takes 0.05 s
-def keep_libraries() -> None:
-    """Spare the garbage collector what is imported, for good.
+def _train(cfg: DictConfig, folder: "RunFolder", progress_bar: bool) -> "Result | None":
+    from emnist.training.fit import fit  # imports torch, so that --help and --cfg answer at once
 
-    Walking over its million objects takes 0.3 s of one job of a multirun or another.
+    _freeze_imports()
+    folder.failure.unlink(missing_ok=True)
+    config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    try:
+        return fit(config, folder, progress_bar)
+    except Exception as error:
+        with suppress(Exception):  # a full disk may be the error
+            folder.write_failure(describe(error), config)
+        raise
+
+
+@cache  # once a process; even asking whether anything is frozen takes 0.05 s
+def _freeze_imports() -> None:
+    """Keep the garbage collector from walking over the million objects of imported modules.
+
+    That takes 0.3 s in some job or other of a multirun.
     """
     gc.freeze()
-    atexit.register(gc.unfreeze)  # else nanobind takes what is frozen for leaks
+    atexit.register(gc.unfreeze)  # else nanobind reports frozen objects as leaks

@@ -6,14 +6,14 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError, MulticlassF1Score
 
-FIGURES = ("loss", "accuracy", "top3_accuracy", "macro_f1", "ece")
+METRICS = ("loss", "accuracy", "top3_accuracy", "macro_f1", "ece")
 
 
 class EpochMetrics(nn.Module):
-    """The figures of one pass over a set, computed once from all its logits.
+    """Metrics of one pass over a set, computed once from all its logits.
 
-    Updating torchmetrics every step, as is usual, costs more than the MLP's whole step: collecting the
-    logits (21 MB for 112,800 images) and computing at the end costs 10 ms for 28,200 images.
+    Updating torchmetrics at every step costs more than the MLP's whole step; collecting the logits (21 MB
+    for 112,800 images) and computing at the end costs 10 ms for 28,200 images.
     """
 
     def __init__(self, num_classes: int, synchronize: bool = True):
@@ -27,27 +27,27 @@ class EpochMetrics(nn.Module):
             },
             compute_groups=False,
         )
-        # Means of what is computed here: the top-k of MulticlassAccuracy takes 27 ms more.
+        # Averages of values computed here, since the top-k of MulticlassAccuracy takes 27 ms longer.
         self.loss, self.top3_accuracy = MeanMetric(**sync), MeanMetric(**sync)
 
     def forward(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
         """float [N, classes], int64 [N] → loss (cross-entropy), accuracy, top3_accuracy, macro_f1 and ece.
 
-        ece is the expected calibration error of Guo et al., 2017, over 15 bins. In a distributed run the
-        figures are those of all ranks together, unless `synchronize` is false.
+        ece is the expected calibration error of Guo et al., 2017, with 15 bins. In a distributed run the
+        metrics are those of all ranks together, unless `synchronize` is false.
         """
         self.metrics.update(logits.softmax(1), labels)
         self.loss.update(F.cross_entropy(logits, labels), weight=len(labels))
         self.top3_accuracy.update(ranks(logits, labels) < 3)
-        figures = self.metrics.compute()
-        figures |= {"loss": self.loss.compute(), "top3_accuracy": self.top3_accuracy.compute()}
+        metrics = self.metrics.compute()
+        metrics |= {"loss": self.loss.compute(), "top3_accuracy": self.top3_accuracy.compute()}
         for metric in (self.metrics, self.loss, self.top3_accuracy):
             metric.reset()
-        return {name: figures[name].item() for name in FIGURES}
+        return {name: metrics[name].item() for name in METRICS}
 
 
 def ranks(logits: Tensor, labels: Tensor) -> Tensor:
-    """How many classes come before the true one, of equal ones those listed first: int64 [N]."""
+    """How many classes rank above the true one, ties in the order of the classes: int64 [N]."""
     true = logits.gather(1, labels.unsqueeze(1))
     listed_before = torch.arange(logits.shape[1], device=logits.device) < labels.unsqueeze(1)
     return ((logits > true) | ((logits == true) & listed_before)).sum(1)

@@ -1,29 +1,38 @@
-"""Optimizers and schedulers by their names in torch: a file in conf/ is all that a new one takes."""
+"""Optimizers and schedulers by their names in torch: a new one needs a file in conf/ and no code."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from emnist.checks import number
+from emnist.checks import NonNegative, validate
 from emnist.errors import UserError
 
 
+class OptimizerArguments(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)  # torch checks the others
+
+    lr: NonNegative | None = None
+
+
 def build_optimizer(parameters: Iterable[torch.nn.Parameter], name: str, **arguments) -> Optimizer:
-    """The class `name` of torch.optim with these arguments, or UserError."""
-    if "lr" in arguments:
-        number("optimizer.lr", arguments["lr"])
+    """The class `name` of torch.optim with these arguments. Raises UserError if it does not accept them."""
+    validate(OptimizerArguments, arguments, "optimizer.")
     return _build("optimizer", torch.optim, name, Optimizer, parameters, arguments)
 
 
 def build_scheduler(optimizer: Optimizer, name: str | None, **arguments) -> LRScheduler | None:
-    """The class `name` of torch.optim.lr_scheduler with these arguments, None for none, or UserError."""
+    """The class `name` of torch.optim.lr_scheduler with these arguments, None without a name.
+
+    Raises UserError if it does not accept the arguments.
+    """
     if name is None:
         return None
     parts = "scheduler", torch.optim.lr_scheduler, name, LRScheduler
-    # A trial on another optimizer, since some wrong values show only after an epoch.
+    # A trial step on another optimizer, since some invalid values raise only there.
     trial = _build(*parts, torch.optim.SGD([torch.zeros(1)], lr=1.0), arguments)
     try:
         trial.optimizer.step()
@@ -40,10 +49,10 @@ def _build(group: str, module, name: str, kind: type, subject: Any, arguments: d
     build: Any = found
     try:
         return build(subject, **arguments)
-    except Exception as error:  # torch has a dozen ways to refuse a value
+    except Exception as error:  # torch raises various exceptions for invalid values
         raise _refused(group, name, arguments, error) from error
 
 
 def _refused(group: str, name: str, arguments: dict, error: Exception) -> UserError:
     given = ", ".join(f"{group}.{key}={value}" for key, value in arguments.items())
-    return UserError(f"{group}.name={name} doesn't take {given} ({' '.join(str(error).split())})")
+    return UserError(f"{group}.name={name} does not accept {given} ({' '.join(str(error).split())})")

@@ -8,7 +8,7 @@ STEPS_BETWEEN_UPDATES = 10  # an update takes 20 µs, 1% of an MLP's step
 
 
 class ProgressBar(L.Callback):
-    """One bar for the whole training, with the time left: epoch 3/20 ━━━━━ 12% 0:01:23. Gone when it ends."""
+    """One bar for the whole training, with the time left: epoch 3/20 ━━━━━ 12% 0:01:23. Removed at the end."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()

@@ -63,9 +63,9 @@ def test_rotation_turns_about_the_middle():
 @pytest.mark.parametrize(
     ("limits", "key"), [((200, 0, 0, 0), "rotation"), ((0, -1, 0, 0), "shift"), ((0, 0, 1, 0), "scale")]
 )
-def test_impossible_limits_are_named(limits, key):
+def test_invalid_limits_are_named(limits, key):
     with pytest.raises(UserError, match=f"augmentation.{key}="):
-        Affine(*limits)
+        build_augmentation("affine", **dict(zip(("rotation", "shift", "scale", "shear"), limits, strict=True)))
 
 
 def test_by_name():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from emnist.training.hardware import choose_precision, describe_device
+from emnist.training.hardware import choose_precision
 
 
 @pytest.mark.parametrize(
@@ -22,9 +22,3 @@ def test_auto_asks_the_gpu_where_there_is_one(monkeypatch, supported, precision)
 
 def test_any_other_is_taken_at_its_word():
     assert choose_precision("16-mixed", "cpu") == "16-mixed"
-
-
-def test_the_processor_has_a_name():
-    device = describe_device(torch.device("cpu"))
-    assert device["name"]
-    assert device["threads"] == torch.get_num_threads()

@@ -9,16 +9,16 @@ PROBABILITIES = torch.tensor([[0.9, 0.06, 0.04], [0.3, 0.4, 0.3], [0.6, 0.3, 0.1
 LABELS = torch.tensor([0, 1, 1, 2])
 
 
-def test_figures_by_hand():
-    figures = EpochMetrics(3)(PROBABILITIES.log(), LABELS)
+def test_metrics_by_hand():
+    metrics = EpochMetrics(3)(PROBABILITIES.log(), LABELS)
     chosen = PROBABILITIES[torch.arange(4), LABELS]
-    assert figures["loss"] == pytest.approx(-chosen.log().mean().item())
-    assert figures["accuracy"] == 0.5
-    assert figures["top3_accuracy"] == 1
+    assert metrics["loss"] == pytest.approx(-chosen.log().mean().item())
+    assert metrics["accuracy"] == 0.5
+    assert metrics["top3_accuracy"] == 1
     # F1: class 0 has precision 1/3 and recall 1, class 1 precision 1 and recall 1/2, class 2 nothing.
-    assert figures["macro_f1"] == pytest.approx((0.5 + 2 / 3 + 0) / 3)
+    assert metrics["macro_f1"] == pytest.approx((0.5 + 2 / 3 + 0) / 3)
     # Each confidence in a bin of its own: |1 - 0.9|, |1 - 0.4|, |0 - 0.6|, |0 - 0.5|, a quarter each.
-    assert figures["ece"] == pytest.approx((0.1 + 0.6 + 0.6 + 0.5) / 4)
+    assert metrics["ece"] == pytest.approx((0.1 + 0.6 + 0.6 + 0.5) / 4)
 
 
 def test_nothing_is_left_over_from_the_pass_before():

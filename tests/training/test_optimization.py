@@ -3,7 +3,7 @@ import torch
 
 from emnist.errors import UserError
 from emnist.training.optimization import build_optimizer, build_scheduler
-from tests.conftest import configure
+from tests.fixtures.configuration import configure
 
 
 def weights() -> list[torch.nn.Parameter]:
@@ -17,7 +17,7 @@ def test_every_optimizer_of_the_menu_can_be_built(name, kind):
     assert optimizer.param_groups[0]["lr"] == 0.5
 
 
-def test_sgd_has_no_momentum_as_in_the_report():
+def test_sgd_has_no_momentum_as_in_the_reference_report():
     assert configure("optimizer=sgd").optimizer.momentum == 0
 
 
@@ -55,8 +55,8 @@ def test_no_scheduler():
     [
         ({"name": "Adamant"}, "optimizer.name=Adamant: no such class in torch.optim"),
         ({"name": "lr_scheduler"}, "optimizer.name=lr_scheduler: no such class"),
-        ({"name": "SGD", "lr": -1}, "optimizer.lr=-1: choose a number from 0 on"),
-        ({"name": "SGD", "beta": 1}, "optimizer.name=SGD doesn't take optimizer.beta=1 .*beta"),
+        ({"name": "SGD", "lr": -1}, "optimizer.lr=-1: must be greater than or equal to 0"),
+        ({"name": "SGD", "beta": 1}, "optimizer.name=SGD does not accept optimizer.beta=1 .*beta"),
     ],
 )
 def test_impossible_optimizers_are_named(arguments, message):

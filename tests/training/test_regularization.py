@@ -28,5 +28,5 @@ def test_by_name():
     assert build_penalty(network, "none", 0) is None
     with pytest.raises(UserError, match="regularization.name=l3: unknown; choose one of none, l1, l2"):
         build_penalty(network, "l3", 0.1)
-    with pytest.raises(UserError, match="regularization.strength=-1"):
+    with pytest.raises(UserError, match="regularization.strength=-1: must be greater than or equal to 0"):
         build_penalty(network, "l1", -1)

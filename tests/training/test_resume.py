@@ -1,6 +1,5 @@
-"""An interrupted run goes on from its last finished epoch and ends as if it had never stopped."""
+"""An interrupted run resumes after its last finished epoch and ends as if it had never stopped."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import heed_ctrl_c, train_in
+from tests.fixtures.commands import enable_ctrl_c, environment
+from tests.fixtures.jobs import train_in
 
 EVERYTHING = [  # all that a run carries from one epoch to the next
     "augmentation=affine",
@@ -94,7 +94,7 @@ def test_resumed_run_ends_as_an_uninterrupted_one(uninterrupted, tmp_path, monke
     result = train_in(tmp_path, *overrides, resume=True)
     same_runs(folder, tmp_path)
     for key in ("test_accuracy", "test_loss", "val_accuracy", "best_epoch", "epochs", "stopped"):
-        assert result[key] == expected[key]
+        assert getattr(result, key) == getattr(expected, key)
 
 
 @pytest.mark.parametrize("checkpoint", ["best", "last"])
@@ -113,7 +113,7 @@ def test_killed_between_and_in_the_middle_of_writing_checkpoints(uninterrupted, 
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", dying)
-        patch.setattr(atomic.Path, "unlink", lambda *_, **__: None)  # a killed process cleans nothing up
+        patch.setattr(atomic.Path, "unlink", lambda *_, **__: None)  # a killed process cleans up nothing
         with pytest.raises(Killed):
             train_in(tmp_path, *overrides)
     assert list(tmp_path.rglob("*.tmp"))
@@ -125,19 +125,19 @@ def test_killed_between_and_in_the_middle_of_writing_checkpoints(uninterrupted, 
 def test_stopped_early_and_killed_before_the_result(glyphs, tmp_path):
     overrides = [*glyphs, "model=mlp", "model.neurons=8", "optimizer.lr=0", "patience=1", "trainer.max_epochs=9"]
     first = train_in(tmp_path, *overrides)
-    assert first["stopped"] == "early_stopping"
+    assert first.stopped == "early_stopping"
     (tmp_path / "result.json").unlink()
     again = train_in(tmp_path, *overrides, resume=True)
-    assert (again["stopped"], again["epochs"]) == ("early_stopping", first["epochs"])
+    assert (again.stopped, again.epochs) == ("early_stopping", first.epochs)
 
 
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
-def test_killed_process_and_resume_on_the_command_line(uninterrupted, tmp_path, kill):
+def test_killed_process_and_resume_on_the_command_line(uninterrupted, command, tmp_path, kill):
     folder, overrides, _ = uninterrupted
-    run, command = tmp_path / "run", [sys.executable, "-m", "emnist.train"]
+    run = tmp_path / "run"
     with (tmp_path / "log").open("w") as log:
-        arguments = [*command, *overrides, f"hydra.run.dir={run}"]
-        process = subprocess.Popen(arguments, stdout=log, stderr=log, preexec_fn=heed_ctrl_c)
+        arguments = [sys.executable, "-m", "emnist.train", *overrides, f"hydra.run.dir={run}"]
+        process = subprocess.Popen(arguments, stdout=log, stderr=log, preexec_fn=enable_ctrl_c, env=environment())
         deadline = time.monotonic() + 60
         while not (run / "checkpoints" / "last.ckpt").exists():
             assert process.poll() is None, (tmp_path / "log").read_text()
@@ -146,7 +146,7 @@ def test_killed_process_and_resume_on_the_command_line(uninterrupted, tmp_path, 
         process.send_signal(kill)
         assert process.wait(30) != 0
     assert not (run / "result.json").exists()
-    resumed = subprocess.run([*command, f"resume={run}"], capture_output=True, text=True, env={**os.environ})
-    assert resumed.returncode == 0, resumed.stderr
-    assert str(run) in resumed.stdout
+    code, out, err = command(f"resume={run}")
+    assert code == 0, err
+    assert str(run) in out
     same_runs(folder, run)

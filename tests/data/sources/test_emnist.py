@@ -15,7 +15,8 @@ from emnist.data.sources import emnist
 from emnist.data.sources.emnist import CLASSES, load_emnist
 from emnist.data.sources.idx import read_idx
 from emnist.errors import UserError
-from tests.conftest import real_data, write_emnist, write_idx
+from tests.fixtures.idx_files import write_emnist, write_idx
+from tests.fixtures.real_data import real_data
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])

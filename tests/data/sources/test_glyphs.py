@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from emnist.data.sources import glyphs
+from emnist.data.sources import glyphs, load_dataset
 from emnist.data.sources.emnist import MERGED
 from emnist.data.sources.glyphs import draw, load_glyphs
 from emnist.errors import UserError
@@ -46,9 +46,10 @@ def test_damaged_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("counts", [(0, 1), (1, 0), (1.5, 1)])
-def test_impossible_sizes(tmp_path, counts):
-    with pytest.raises(UserError, match="data.t.*_per_class=.*from 1 on"):
-        load_glyphs(str(tmp_path), 0, *counts)
+def test_invalid_sizes(tmp_path, counts):
+    train, test = counts
+    with pytest.raises(UserError, match="data.t.*_per_class=.*must be"):
+        load_dataset("glyphs", root=str(tmp_path), glyph_seed=0, train_per_class=train, test_per_class=test)
 
 
 def test_a_nearest_mean_does_not_solve_it():

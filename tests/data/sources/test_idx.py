@@ -6,7 +6,7 @@ import pytest
 
 from emnist.data.sources.idx import read_idx
 from emnist.errors import UserError
-from tests.conftest import write_idx
+from tests.fixtures.idx_files import write_idx
 
 
 @pytest.mark.parametrize("name", ["images-ubyte", "images-ubyte.gz"])

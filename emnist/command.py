@@ -1,0 +1,32 @@
+"""How a command ends: an error is one line and a non-zero exit code, a traceback only on request."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from emnist.errors import Reported, describe
+
+TRACEBACK = "HYDRA_FULL_ERROR"  # Hydra's own variable, so one setting serves all commands
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn exceptions into `error: …` on stderr and exit code 1, and Ctrl-C into `interrupted`.
+
+    With HYDRA_FULL_ERROR=1 they keep their traceback.
+    """
+    # Of a distributed run, only the process that was started by hand shows a traceback.
+    traceback = os.environ.get(TRACEBACK) == "1" and "LOCAL_RANK" not in os.environ
+    try:
+        yield
+    except SystemExit as end:
+        if traceback and end.__cause__ is not None:
+            raise end.__cause__ from None
+        raise
+    except Exception as error:
+        if traceback:
+            raise
+        sys.exit(1 if isinstance(error, Reported) else f"error: {describe(error)}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
