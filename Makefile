@@ -1,6 +1,6 @@
 # make train   trains on generated characters; ARGS="model=mlp trainer.max_epochs=5" are passed on
 # make test    runs the tests; ARGS="-k folds" are passed on
-# make lint    checks style, format and types
+# make lint    checks style, format, types and the direction of imports
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
@@ -17,6 +17,7 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

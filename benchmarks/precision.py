@@ -1,4 +1,4 @@
-"""Does bf16 cost accuracy? The report's best CNN in 32-bit and in bf16, over the same folds.
+"""Does bf16 cost accuracy? The best CNN of the reference report in 32-bit and in bf16, over the same folds.
 
     python benchmarks/precision.py [--folds 3] [--epochs 10] [--out outputs/precision]
 
@@ -13,9 +13,8 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
 
-from emnist.training.console import log_to
-from emnist.training.fit import fit
 from emnist.train import CONF
+from emnist.training.job import run_job
 
 PRECISIONS = ("32-true", "bf16-mixed")
 
@@ -32,14 +31,12 @@ def main() -> None:
         for precision in PRECISIONS:
             folder = arguments.out / f"fold_{fold}_{precision}"
             folder.mkdir(parents=True, exist_ok=True)
-            log_to(folder)
             epochs, number = f"trainer.max_epochs={arguments.epochs}", f"data.fold={fold}"
             with initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
                 config = compose("train", ["experiment=cnn_best", f"trainer.precision={precision}", epochs, number])
-            result = fit(config, folder)
-            accuracies[precision].append(100 * result["val_accuracy"])
-
-            data = result["data"]["description"]
+            result = run_job(config, folder)
+            accuracies[precision].append(100 * result.val_accuracy)
+            data = result.data.description
     differences = [bf16 - full for full, bf16 in zip(*accuracies.values(), strict=True)]
     table = Table(title=f"experiment=cnn_best, {arguments.epochs} epochs, {data}: validation accuracy %")
     table.add_column("fold")

@@ -28,13 +28,13 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibratio
 from torchvision.datasets import EMNIST
 from torchvision.transforms import Compose, Normalize, ToTensor
 
-from emnist.training.classifier import Classifier
-from emnist.training.console import quiet_lightning
 from emnist.data.dataset import Dataset
 from emnist.data.module import DataModule
-from emnist.training.hardware import choose_precision, hide_absent_gpu
 from emnist.models import build_model
 from emnist.train import CONF
+from emnist.training.classifier import Classifier
+from emnist.training.console import quiet_lightning
+from emnist.training.hardware import choose_precision, hide_absent_gpu
 
 BATCH_SIZE, MEAN, STD = 128, 0.17, 0.33
 MODELS = {

@@ -22,12 +22,13 @@ from emnist.data.dataset import Dataset
 from emnist.data.sources.emnist import MERGED
 from emnist.errors import UserError
 
+FONT_FOLDER = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 FONTS = (
     *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
     *(f"DejaVuSansMono{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
     *(f"DejaVuSerif{style}" for style in ("", "-Bold", "-Italic", "-BoldItalic")),
     *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
-    *("cmr10", "cmb10", "cmss10", "cmtt10", "cmti10"),
+    *("cmr10", "cmb10", "cmss10", "cmtt10", "cmti10"),  # matplotlib 3.10 has no cmti10
 )
 # Classes that hold both cases are drawn in both, but for l, which is I in many fonts.
 FORMS = tuple(c + c.lower() if c.isupper() and c.lower() not in MERGED and c != "L" else c for c in MERGED)
@@ -77,7 +78,8 @@ def draw(per_class: int, seed: int) -> Tensor:
 
     Returns uint8 [per_class, 47, 28, 28].
     """
-    strokes = _strokes(torch.stack([torch.stack([_glyph(font, c) for c in "".join(FORMS)]) for font in FONTS]))
+    fonts = [path for name in FONTS if (path := FONT_FOLDER / f"{name}.ttf").exists()]
+    strokes = _strokes(torch.stack([torch.stack([_glyph(font, c) for c in "".join(FORMS)]) for font in fonts]))
     first = torch.tensor([0, *np.cumsum([len(forms) for forms in FORMS])[:-1]])
     count = torch.tensor([len(forms) for forms in FORMS])
 
@@ -87,7 +89,7 @@ def draw(per_class: int, seed: int) -> Tensor:
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(size, generator=generator)
 
-    stroke, font = (torch.randint(n, size, generator=generator) for n in (len(strokes), len(FONTS)))
+    stroke, font = (torch.randint(n, size, generator=generator) for n in (len(strokes), len(fonts)))
     form = first + (uniform(0, 1) * count).long()
     slant, angle = uniform(-0.35, 0.35), uniform(-0.2, 0.2)  # slope, radians
     wide, high = uniform(0.75, 1.1), uniform(0.75, 1.1)
@@ -114,10 +116,9 @@ def draw(per_class: int, seed: int) -> Tensor:
     return torch.stack(rows)
 
 
-def _glyph(font: str, character: str) -> Tensor:
+def _glyph(font: Path, character: str) -> Tensor:
     """One character, its longer side 40 of the DRAWN pixels, in the middle: uint8 [DRAWN, DRAWN]."""
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"
-    face = ImageFont.truetype(str(path), 64)
+    face = ImageFont.truetype(str(font), 64)
     left, top, right, bottom = face.getbbox(character)
     box = Image.new("L", (int(right - left), int(bottom - top)))
     ImageDraw.Draw(box).text((-left, -top), character, fill=255, font=face)
