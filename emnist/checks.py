@@ -48,7 +48,8 @@ def construct(group: str, function: Callable[..., T], /, *given: Any, **argument
 @cache
 def _schema(function: Callable[..., Any], names: tuple[str, ...]) -> type[BaseModel]:
     """The arguments of `function` with these names, as a pydantic model."""
-    hints = get_type_hints(function.__init__ if isinstance(function, type) else function, include_extras=True)
+    annotated: Any = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
+    hints = get_type_hints(annotated, include_extras=True)
     defaults = {name: p.default for name, p in signature(function).parameters.items()}
     fields: dict[str, Any] = {
         name: (hints[name], ... if defaults[name] is Parameter.empty else defaults[name]) for name in names

@@ -1,7 +1,5 @@
-"""What lies in folders of runs: every run with its result, failure or neither, and the plans of studies."""
+"""The runs and studies below some folders: every run with its result, its failure or neither."""
 
-import csv
-import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,22 +10,24 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from emnist.errors import UserError
+from emnist.runs.folder import RunFolder
 from emnist.runs.identity import cell_id
-from emnist.runs.folder import PARTS, RunFolder
+from emnist.runs.plan import Plan
+from emnist.runs.result import DIVERGED, Result
+from emnist.runs.stored import DamagedFile
 
-PLAN = {"study", "mode", "runs", "reference", "overrides", "factors"}  # keys
-FACTOR = {"name", "reference", "chosen", "values"}
-VALUE = {"label", "overrides", "published", "rank", "claim", "cell"}
+# How a run can stand, the good ones last.
+UNFINISHED, FAILED, FINISHED = "unfinished", "failed", "finished"
 
 
 @dataclass
 class Run:
-    """One run folder, as far as it has come."""
+    """One run folder, as far as it has got."""
 
     folder: RunFolder
     name: str  # its path below the folder that was asked for
     config: dict[str, Any]
-    result: dict[str, Any] | None
+    result: Result | None
     failure: str | None
 
     @property
@@ -39,87 +39,74 @@ class Run:
         return self.config["seed"]
 
     @property
-    def fate(self) -> str:
+    def status(self) -> str:
+        """finished, diverged, failed or unfinished."""
         if self.result is None:
-            return "unfinished" if self.failure is None else "failed"
-        return "diverged" if self.result["stopped"] == "diverged" else "finished"
+            return UNFINISHED if self.failure is None else FAILED
+        return DIVERGED if self.result.stopped == DIVERGED else FINISHED
 
     @property
     def fingerprint(self) -> str:
-        """Of its images, once it has a result."""
-        return self.result["data"]["fingerprint"] if self.result is not None else ""
+        """Of its images; empty before it has a result."""
+        return self.result.data.fingerprint if self.result is not None else ""
 
     @cached_property
-    def rows(self) -> list[dict[str, float]]:
-        """The epochs, as in metrics.csv."""
-        path = self.folder.path / "metrics.csv"
-        if not path.exists():
-            return []
-        with path.open(newline="") as file:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    def epochs(self) -> list[dict[str, float]]:
+        """The rows of metrics.csv."""
+        return self.folder.read_metrics()
 
     @cached_property
-    def answers(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """True and predicted class of each test image, int [N] each; None where the run has none."""
-        arrays = self._predictions("label", "predicted")
+    def predictions(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """True and predicted class of each test image, int64 [N] each; None without a test."""
+        arrays = None if self.result is None else self.folder.read_predictions("label", "predicted")
         return None if arrays is None else (arrays[0], arrays[1])
 
     @property
-    def classes(self) -> int:
-        """How many there are; 0 where no test has shown it."""
-        arrays = self._predictions("probabilities")
+    def num_classes(self) -> int:
+        """0 without a test."""
+        arrays = None if self.result is None else self.folder.read_predictions("probabilities")
         return 0 if arrays is None else arrays[0].shape[1]
-
-    def _predictions(self, *names: str) -> list[np.ndarray] | None:
-        path = self.folder.path / "predictions.npz"
-        if self.result is None or not path.exists():
-            return None
-        try:
-            with np.load(path) as arrays:
-                return [arrays[name] for name in names]
-        except Exception as error:
-            reason = f"damaged ({type(error).__name__}); delete result.json beside it to test the run again"
-            raise UserError(f"{path}: {reason}") from error
 
 
 @dataclass
 class Cell:
-    """Runs of one configuration on one data set, apart from fold and seed."""
+    """Runs of one configuration on the same images, apart from fold and seed."""
 
     id: str
     runs: list[Run] = field(default_factory=list)
 
     @property
     def distinct(self) -> list[Run]:
-        """One run for each fold and seed, one with a result if there is any: another such says nothing new."""
+        """One run for each fold and seed, one with a result if there is any: repetitions add nothing."""
         distinct: dict[tuple[str, str], Run] = {}
         for run in self.runs:
-            key = str(run.fold), str(run.seed)  # a run may have failed of what they are
+            key = str(run.fold), str(run.seed)  # a run may have failed because of their values
             if run.result is not None or key not in distinct:
                 distinct[key] = run
         return list(distinct.values())
 
     @property
-    def results(self) -> list[Run]:
-        """Those with a test accuracy."""
-        return [run for run in self.distinct if run.result is not None and run.result["test_accuracy"] is not None]
+    def tested(self) -> list[Run]:
+        """The runs with a test accuracy."""
+        return [run for run in self.distinct if run.result is not None and run.result.test_accuracy is not None]
 
-    def figures(self, key: str) -> list[float]:
-        """A figure of result.json over the runs that have it."""
-        return [run.result[key] for run in self.distinct if run.result is not None and run.result[key] is not None]
+    def values(self, metric: str) -> list[float]:
+        """A metric of result.json, over the runs that have it."""
+        values = [getattr(run.result, metric) for run in self.distinct if run.result is not None]
+        return [value for value in values if value is not None]
 
     @property
     def config(self) -> dict[str, Any]:
         return self.runs[0].config
 
     @property
-    def family(self) -> str:
+    def model(self) -> str:
         return self.config["model"]["name"]
 
     @property
     def fingerprint(self) -> str:
-        """Of the images, where there are results."""
-        return self.results[0].fingerprint
+        """Of the images, given a tested run."""
+        return self.tested[0].fingerprint
 
     @property
     def is_handwriting(self) -> bool:
@@ -129,12 +116,12 @@ class Cell:
 @dataclass
 class Collection:
     runs: list[Run]
-    studies: list[tuple[dict[str, Any], Path]]  # plan, and the folder its cells lie in
+    studies: list[tuple[Plan, Path]]  # with the folder of its cells
 
     def others(self, taken: set[Path]) -> list[Cell]:
-        """Cells of runs that are in no study."""
+        """Cells of the runs whose folder is not in `taken`."""
         rest = [run for run in self.runs if run.folder.path.resolve() not in taken]
-        # An unfinished run doesn't know its data; one with the same configuration and place does.
+        # An unfinished run doesn't know its images; one with the same configuration and data folder does.
         places = [cell_id(run.config, run.config["data"]["root"]) for run in rest]
         known = {place: run.fingerprint for place, run in zip(places, rest, strict=True) if run.result}
         cells: dict[str, list[Run]] = defaultdict(list)
@@ -143,7 +130,7 @@ class Collection:
         return [Cell(id, runs) for id, runs in sorted(cells.items())]
 
     def cell(self, id: str | None, folder: Path, names: list[str]) -> Cell:
-        """A cell of a study with the runs that there are; none where it is not known yet."""
+        """A cell of a study with the runs that exist; without runs if its id is not known yet."""
         if id is None:
             return Cell("")
         paths = [(folder / id / name).resolve() for name in names]
@@ -155,50 +142,52 @@ class Collection:
 
 
 def collect(folders: list[Path]) -> Collection:
-    """All runs and studies below these folders. Raises UserError, naming the folder, where there is none."""
+    """All runs and studies below these folders. Raises UserError, naming the folder, if one holds no runs."""
     runs: dict[Path, Run] = {}
-    studies: dict[Path, tuple[dict[str, Any], Path]] = {}
+    studies: dict[Path, tuple[Plan, Path]] = {}
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder; give one that holds runs, such as outputs")
+            raise UserError(f"{folder}: no such folder; give one with runs, such as outputs")
         found = 0
-        signs = [path.parent for name in ("config.yaml", "failure.json") for path in folder.rglob(name)]
-        for path in sorted({path.parent if path.name == ".hydra" else path for path in signs}):
+        for path in _run_folders(folder):
             if (run := _read_run(path, folder)) is not None:
                 runs.setdefault(path.resolve(), run)
                 found += 1
-        for plan in sorted(folder.rglob("*.json")):
-            if plan.name not in ("result.json", "failure.json") and (content := _read_plan(plan)) is not None:
-                studies.setdefault(plan.resolve(), (content, plan.parent))
+        for path in sorted(folder.rglob("*.json")):
+            if (plan := _read_plan(path)) is not None:
+                studies.setdefault(path.resolve(), (plan, path.parent))
         if not found:
             raise UserError(f"{folder}: no runs in it; train one with python -m emnist.train")
     return Collection(list(runs.values()), list(studies.values()))
 
 
+def _run_folders(folder: Path) -> list[Path]:
+    """Folders with a configuration or a failure, in order."""
+    example = RunFolder("")
+    found = {path.parent for name in (example.config, example.failure) for path in folder.rglob(name.name)}
+    return sorted({path.parent if path.name == example.hydra_config.parent.name else path for path in found})
+
+
 def _read_run(path: Path, base: Path) -> Run | None:
     folder = RunFolder(path)
-    result = folder.read_result()
-    failure = folder.read_failure() if result is None else None
-    found = result if result is not None else failure
-    if found is not None:
-        config = found.get("config") if isinstance(found, dict) else None
-        if not isinstance(config, dict) or not config.keys() >= PARTS:
-            return None  # of another program
-    else:
-        try:
-            config = cast(dict[str, Any], OmegaConf.to_container(folder.read_config()))
-        except UserError:  # of another program, too
-            return None
-        if "study" in config:
-            return None  # what Hydra left of a study without -m
-    return Run(folder, path.relative_to(base).as_posix(), config, result, None if failure is None else failure["error"])
-
-
-def _read_plan(path: Path) -> dict[str, Any] | None:
+    name = path.relative_to(base).as_posix()
+    if folder.result.exists():
+        result = folder.read_result()
+        return None if result is None else Run(folder, name, result.config, result, None)
+    if folder.failure.exists():
+        failure = folder.read_failure()
+        return None if failure is None else Run(folder, name, failure.config, None, failure.error)
     try:
-        content = json.loads(path.read_text())
-        values = [value for factor in content["factors"] if factor.keys() >= FACTOR for value in factor["values"]]
-        whole = content.keys() >= PLAN and values and all(value.keys() >= VALUE for value in values)
-    except (ValueError, LookupError, TypeError, AttributeError):  # of another program
+        config = cast(dict[str, Any], OmegaConf.to_container(folder.read_config()))
+    except UserError:  # of another program
         return None
-    return content if whole else None
+    if "study" in config:  # what Hydra left of a study without -m
+        return None
+    return Run(folder, name, config, None, None)
+
+
+def _read_plan(path: Path) -> Plan | None:
+    try:
+        return Plan.read(path)
+    except DamagedFile:  # of another program: plans are written atomically
+        return None

@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training set and a test set of upright grey images, held once in memory.
+    """A training set and a test set of upright grey images, in memory once.
 
     Images are uint8 [N, 28, 28], 0 = paper, 255 = ink; labels are int64 [N], an index into `classes`.
     """
@@ -20,12 +20,12 @@ class Dataset:
     train_labels: Tensor
     test_images: Tensor
     test_labels: Tensor
-    official: bool | None  # None: can't be told
-    kind: str  # the same in words
+    official: bool | None  # None: unknown
+    kind: str  # `official` in words
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of all images and labels: what the data is, wherever it came from."""
+        """sha256 of all images and labels, which identifies the data wherever it is stored."""
         digest = hashlib.sha256()
         for tensor in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             digest.update(tensor.numpy().data)

@@ -4,19 +4,17 @@ Margins are set by hand and class names are plain texts, since a layout engine d
 axis tick costs five times a text: 0.3 s for the four figures instead of 0.6, at the end of every run.
 """
 
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib import get_data_path
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-COLORS = {"train": "#4c78a8", "val": "#f58518", "test": "#54a24b"}
-NAMES = {"train": "training", "val": "validation", "test": "test (watched only)"}
-RIGHT, WRONG = "#2e7d32", "#c62828"
+from emnist.analysis.confusion import confused_pairs, confusion_counts
+from emnist.figures.style import PART_COLORS, PART_NAMES, RIGHT, WRONG
+
 CELL = 40  # pixels of a character and its margins, before it is drawn twice as large
 
 
@@ -28,10 +26,10 @@ def curves(rows: list[dict[str, float]], best_epoch: int | None, title: str) -> 
     epochs = [row["epoch"] for row in rows]
     for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         scale = 100 if metric == "accuracy" else 1
-        for part, color in COLORS.items():
+        for part, color in PART_COLORS.items():
             if f"{part}_{metric}" in rows[0]:
                 values = [scale * row[f"{part}_{metric}"] for row in rows]
-                axes.plot(epochs, values, ".-", color=color, label=NAMES[part], linewidth=1.5)
+                axes.plot(epochs, values, ".-", color=color, label=PART_NAMES[part], linewidth=1.5)
         if best_epoch is not None:
             axes.axvline(best_epoch, color="0.6", linestyle=":", label="best epoch")
         axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
@@ -103,35 +101,12 @@ def mistakes(
         right = figure.add_axes((1 - 370 / width, 50 / height, 340 / width, (top - 50) / height))
         right.set_title("most confused pairs: true→predicted", fontsize=10)
         names = [f"{true}→{guess}" for true, guess, _ in pairs]
-        bars = right.barh(names, [count for *_, count in pairs], color=COLORS["train"])
+        bars = right.barh(names, [count for *_, count in pairs], color=PART_COLORS["train"])
         right.bar_label(bars, padding=2, fontsize=8)
         right.invert_yaxis()
         right.set_xlabel("test images")
         right.spines[["top", "right"]].set_visible(False)
     return figure
-
-
-def confusion_counts(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """How often each true class (row) was predicted as each class (column): int64 [classes, classes]."""
-    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
-
-
-def confused_pairs(labels: np.ndarray, predicted: np.ndarray, classes: list[str]) -> list[tuple[str, str, int]]:
-    """(true class, predicted class, count) of every kind of mistake, most frequent first."""
-    counts = confusion_counts(labels, predicted, len(classes))
-    np.fill_diagonal(counts, 0)
-    order = np.argsort(-counts, axis=None, kind="stable")
-    pairs = zip(*np.unravel_index(order, counts.shape), strict=True)
-    return [(classes[i], classes[j], int(counts[i, j])) for i, j in pairs if counts[i, j]]
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG file at 100 dots an inch, without transparency, which takes a fifth of the time to pack."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    file = io.BytesIO()
-    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(file, "PNG", compress_level=1)
-    return file.getvalue()
 
 
 def _label(classes: list[str], true: int, guess: int) -> str:

@@ -1,5 +1,6 @@
 """What a classifier costs: multiply-accumulates, images per second, size on disk."""
 
+import logging
 from dataclasses import dataclass
 from functools import cache
 from json import dumps, loads
@@ -7,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
 from emnist.data.batches import EVALUATION_BATCH
@@ -41,6 +41,9 @@ def _count(model: str, classes: int) -> int:
 
 def measure_cost(folder: Path) -> Cost:
     """Inference speed of a run's classifier on this machine, now, and its size."""
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # imported below, warns of a missing CUDA
+    from torch.utils.benchmark import Timer
+
     classifier = load_run(folder)
     images = torch.zeros(EVALUATION_BATCH, 28, 28, dtype=torch.uint8)
     code, names = "classifier.logits(images)", {"classifier": classifier, "images": images}

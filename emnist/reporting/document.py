@@ -1,37 +1,22 @@
-"""A document in Markdown, and the same as one HTML file that needs no network."""
+"""A document in Markdown, and the same as one HTML page that needs no network."""
 
 import base64
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from html import escape
+from itertools import pairwise
 
+from jinja2 import Environment, PackageLoader
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 94rem; margin: 2rem auto; padding: 0 1.5rem; }
-h1, h2, h3 { line-height: 1.2; }
-h2 { margin-top: 3rem; border-bottom: 2px solid #ddd; padding-bottom: .3rem; }
-h3 { margin-top: 2rem; }
-table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; font-variant-numeric: tabular-nums; }
-.wide { overflow-x: auto; }
-th { border-bottom: 2px solid #888; text-align: left; vertical-align: bottom; }
-td { border-bottom: 1px solid #e4e4e4; vertical-align: top; }
-th, td { padding: .25rem .5rem; white-space: nowrap; }
-td:nth-child(2), td:last-child, td.good, td.bad, td.quiet { white-space: normal; min-width: 4rem; }
-img { max-width: 100%; }
-code { background: #f3f3f3; padding: .1rem .25rem; border-radius: 3px; }
-nav a { margin-right: 1rem; }
-.good { color: #2e7d32; font-weight: 600; }
-.bad { color: #c62828; font-weight: 600; }
-.quiet { color: #777; }
-"""
-CLASSES = {"better": "good", "yes": "good", "worse": "bad", "no": "bad", "no measurable difference": "quiet"}
-CLASSES |= dict.fromkeys(("not confirmed", "missing", "incomplete"), "quiet")
+VERDICT_COLUMNS = ("verdict", "agrees")  # whose cells are coloured
+VERDICT_CLASSES = {"better": "good", "yes": "good", "worse": "bad", "no": "bad"}
 
 
 @dataclass
 class Document:
-    """Blocks of Markdown in order, and the pictures they show, as PNG files by their path."""
+    """Blocks of Markdown in order, and the pictures they show, as PNG files by path."""
 
     title: str
     blocks: list[str] = field(default_factory=list)
@@ -43,11 +28,11 @@ class Document:
     def text(self, text: str) -> None:
         self.blocks.append(text)
 
-    def points(self, points: list[str]) -> None:
+    def points(self, points: Sequence[str]) -> None:
         self.blocks.append("\n".join(f"- {point}" for point in points))
 
     def table(self, columns: list[str], rows: list[list[str]]) -> None:
-        """Columns whose names end in `>` are set to the right."""
+        """A column whose name ends in `>` is aligned right."""
         rules = ["---:" if name.endswith(">") else "---" for name in columns]
         lines = [[name.removesuffix(">") for name in columns], rules, *rows]
         cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
@@ -62,21 +47,41 @@ class Document:
         return "\n\n".join([f"# {self.title}", *self.blocks]) + "\n"
 
     def html(self) -> str:
-        """The document with style and pictures inside it."""
-        body = MarkdownIt("commonmark", {"html": False}).enable("table").render(self.markdown())
-        headings = re.findall("<h2>(.*?)</h2>", body)
-        for heading in headings:
-            body = body.replace(f"<h2>{heading}</h2>", f'<h2 id="{_anchor(heading)}">{heading}</h2>')
-        links = "".join(f'<a href="#{_anchor(heading)}">{heading}</a>' for heading in headings)
-        body = body.replace("</h1>", f"</h1>\n<nav>{links}</nav>", 1)
-        body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
-        for text, kind in CLASSES.items():
-            body = body.replace(f"<td>{text}</td>", f'<td class="{kind}">{text}</td>')
-        for path, png in self.pictures.items():
-            body = body.replace(f'src="{path}"', f'src="data:image/png;base64,{base64.b64encode(png).decode()}"')
-        head = f'<meta charset="utf-8">\n<title>{escape(self.title)}</title>\n<style>{STYLE}</style>'
-        return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}</body>\n</html>\n'
+        """The document as a page with its style and pictures inside."""
+        parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+        tokens = parser.parse("\n\n".join(self.blocks))
+        headings = list(_anchors(tokens))
+        _classes_of_cells(tokens)
+        for token in tokens:
+            for image in (child for child in token.children or () if child.type == "image"):
+                png = self.pictures[str(image.attrGet("src"))]
+                image.attrSet("src", f"data:image/png;base64,{base64.b64encode(png).decode()}")
+        body = parser.renderer.render(tokens, parser.options, {})
+        environment = Environment(loader=PackageLoader("emnist.reporting", "."), autoescape=True)
+        return environment.get_template("page.html").render(title=self.title, headings=headings, body=body)
 
 
-def _anchor(heading: str) -> str:
-    return re.sub("[^a-z0-9]+", "-", heading.lower()).strip("-")
+def _anchors(tokens: list[Token]) -> Iterator[tuple[str, str]]:
+    """Give each second-level heading an id; yields id and text."""
+    for opening, inline in pairwise(tokens):
+        if opening.type == "heading_open" and opening.tag == "h2":
+            anchor = re.sub("[^a-z0-9]+", "-", inline.content.lower()).strip("-")
+            opening.attrSet("id", anchor)
+            yield anchor, inline.content
+
+
+def _classes_of_cells(tokens: list[Token]) -> None:
+    """Mark the cells of verdict columns as good, bad or neither."""
+    columns: list[str] = []
+    column = 0
+    for token, inline in pairwise(tokens):
+        if token.type == "thead_open":
+            columns = []
+        elif token.type == "th_open":
+            columns.append(inline.content)
+        elif token.type == "tr_open":
+            column = 0
+        elif token.type == "td_open":
+            if columns[column] in VERDICT_COLUMNS and inline.content:
+                token.attrJoin("class", VERDICT_CLASSES.get(inline.content, "quiet"))
+            column += 1

@@ -1,110 +1,78 @@
-"""The files of a report: report.html, report.md with its figures, and results.csv."""
+"""A report: report.html, report.md with its figures, and results.csv."""
 
-import csv
-import io
 import itertools
 from collections import Counter
-from functools import partial
 from pathlib import Path
-from typing import IO, Any
 
-from emnist.reporting.sections import chapters
-from emnist.atomic import write_atomically
-from emnist.analysis.collection import Cell, Run, collect
+from emnist.analysis.collection import Cell, collect
 from emnist.analysis.comparison import StudyResult, compare
+from emnist.analysis.selection import Candidate, Selection, select
+from emnist.analysis.settings import differing_settings
+from emnist.atomic import write_bytes
+from emnist.inference.cost import Cost, measure_cost
 from emnist.reporting.document import Document
-from emnist.runs.identity import fold_and_seed
-from emnist.reporting.wording import FAMILIES, describe_cell, number
-
-TEST = [f"test_{name}" for name in ("accuracy", "top3_accuracy", "macro_f1", "ece", "loss")]
-FIGURES = ["val_accuracy", *TEST, "best_epoch", "epochs", "stopped", "parameters"]
+from emnist.reporting.results_csv import results_csv
+from emnist.reporting.sections.method import add_method
+from emnist.reporting.sections.models import add_models
+from emnist.reporting.sections.others import add_others
+from emnist.reporting.sections.provenance import add_provenance
+from emnist.reporting.sections.study import add_study
+from emnist.reporting.sections.summary import add_summary
+from emnist.reporting.wording import MODELS, count, describe_cell, in_order
 
 
 def write_report(folders: list[Path], out: Path) -> None:
-    """Write report.html, report.md with its figures, and results.csv into `out`."""
+    """Write the report on the runs and studies in `folders` into `out`. Raises UserError if there are none."""
     collection = collect(folders)
     studies = [compare(plan, folder, collection) for plan, folder in collection.studies]
-    studies.sort(key=lambda study: [*FAMILIES, study.name].index(study.name))
-    tell_apart(studies)
+    studies.sort(key=lambda study: in_order(study.name))
+    number_namesakes(studies)
     taken = {run.folder.path.resolve() for study in studies for cell in study.cells for run in cell.runs}
     others = collection.others(taken)
+    selection = select(candidates(studies, others), list(MODELS))
 
-    document = Document("Classifiers of handwritten characters: what the runs show")
+    document = Document("Classifiers of handwritten characters: results of runs and studies")
     if studies:
         document.heading("In short")
-        chapters.findings(document, studies)
-    chapters.families(document, studies, others)
+        add_summary(document, studies)
+    add_models(document, selection, costs_of(selection), in_studies=bool(studies))
     for study in studies:
-        chapters.one_study(document, study)
-    chapters.others(document, others)
+        add_study(document, study)
+    add_others(document, others)
     if studies:
-        document.heading("How to read this")
-        document.points([*chapters.METHOD])
-    chapters.provenance(document, collection.runs)
+        add_method(document)
+    add_provenance(document, collection.runs)
 
     files = {"report.md": document.markdown().encode(), "report.html": document.html().encode()}
-    files |= {"results.csv": table(studies, others).encode(), **document.pictures}
+    files |= {"results.csv": results_csv(studies, others).encode(), **document.pictures}
     for name, content in files.items():
-        write_atomically(out / name, partial(_fill, content))
-    print(f"{number(len(collection.runs), 'run')} and {number(len(studies), 'plan')} of studies")
+        write_bytes(out / name, content)
+    print(f"{count(len(collection.runs), 'run')} and {count(len(studies), 'plan')} of studies")
     print(out / "report.html")
 
 
-def tell_apart(studies: list[StudyResult]) -> None:
-    """Number those that share a name, which is also that of their pictures."""
-    count = Counter(study.name for study in studies)
-    taken = set(count)
-    for name in [name for name in count if count[name] > 1]:
+def candidates(studies: list[StudyResult], others: list[Cell]) -> list[Candidate]:
+    """The cells among which the best of each model is chosen: those of studies or, without studies, all."""
+    if studies:
+        return [Candidate(cell, describe_cell(s, cell), s.planned) for s in studies for cell in s.cells]
+    labels = differing_settings(others)
+    return [Candidate(cell, label, len(cell.distinct)) for cell, label in zip(others, labels, strict=True)]
+
+
+def costs_of(selection: Selection) -> dict[str, Cost]:
+    """Inference cost of the best cells, by id, of those whose checkpoint exists."""
+    folders = {candidate.cell.id: candidate.cell.tested[0].folder for candidate in selection.best}
+    return {id: measure_cost(folder.path) for id, folder in folders.items() if folder.best.exists()}
+
+
+def number_namesakes(studies: list[StudyResult]) -> None:
+    """Number the studies that share a name, which is also part of the names of their figures."""
+    frequency = Counter(study.name for study in studies)
+    taken = set(frequency)
+    for name in [name for name in frequency if frequency[name] > 1]:
         first, *others = (study for study in studies if study.name == name)
         for study in (first, *others):
             study.namesake = name
         for study in others:
             study.name = next(new for number in itertools.count(2) if (new := f"{name}_{number}") not in taken)
             taken.add(study.name)
-
-
-def table(studies: list[StudyResult], others: list[Cell]) -> str:
-    """results.csv: a row a cell and fold (and seed), no time among its figures, so that it can be compared."""
-    rows: list[dict[str, Any]] = []
-    for study in studies:
-        for cell in study.cells:
-            runs = {(run.fold, run.seed): run for run in cell.runs}
-            for name in study.runs:
-                fold, seed = fold_and_seed(name)
-                line = {
-                    "study": study.name,
-                    "settings": describe_cell(study, cell),
-                    "cell": cell.id,
-                    "fold": fold,
-                    "seed": seed,
-                }
-                rows.append(line | (_line(runs[fold, seed]) if (fold, seed) in runs else {"state": "missing"}))
-        for factor, values in study.factors.items():  # of a greedy study, before it has come that far
-            unknown = [f"{factor}: {row.label}" for row in values if not row.cell.id]
-            rows += [{"study": study.name, "settings": settings, "state": "missing"} for settings in unknown]
-    for cell, settings in zip(others, chapters.differing_settings(others), strict=True):
-        rows += [{"settings": settings, "cell": cell.id, **_line(run)} for run in cell.runs]
-    columns = ["study", "settings", "cell", "model", "fold", "seed", "state", *FIGURES, "data", "commit", "reason"]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _fill(content: bytes, file: IO[bytes]) -> None:
-    file.write(content)
-
-
-def _line(run: Run) -> dict[str, Any]:
-    result = run.result or {}
-    return {
-        "model": run.config["model"]["name"],
-        "fold": run.fold,
-        "seed": run.seed,
-        "state": run.fate,
-        **{key: result.get(key) for key in FIGURES},
-        "data": result.get("data", {}).get("description"),
-        "commit": result.get("versions", {}).get("commit"),
-        "reason": run.failure,
-    }

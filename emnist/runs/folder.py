@@ -43,6 +43,11 @@ class RunFolder:
         """Whether the run has a result or has failed."""
         return self.result.exists() or self.failure.exists()
 
+    @property
+    def last_write(self) -> int | None:
+        """When the run last wrote to its log, in ns; None if it has not started."""
+        return self.log.stat().st_mtime_ns if self.log.exists() else None
+
     def read_result(self) -> Result | None:
         """The result of a finished run; None while it is unfinished, and for another program's file."""
         return Result.read(self.result) if self.result.exists() else None

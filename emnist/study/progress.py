@@ -1,133 +1,143 @@
-"""How a study goes: one line that counts its runs, on a terminal in place, in a log file anew with every change."""
+"""Progress line of a study, and the table at its end."""
 
-import json
 import shlex
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from emnist.errors import UserError
+from emnist.runs.folder import RunFolder
+from emnist.runs.plan import Plan
 
 INTERVAL = 0.2  # seconds between two looks at the folders
-CLEAR = "\r\x1b[K"  # the line of a terminal
 
 
-class Monitor:
-    """Counts runs by what they leave in their folders, so it works with any launcher."""
+class Progress:
+    """Counts the runs of a study by the files in their folders, which works with any launcher.
+
+    Shown on stderr: a bar on a terminal, in a log file a line whenever a run has ended. Failures are printed when
+    they happen.
+    """
 
     def __init__(self, name: str):
         self.name = name
         self.done: set[Path] = set()
         self.failures: dict[Path, str] = {}
-        self.finished_here = 0  # in this sitting
+        self.ended_here = 0  # results since `begin`
         self.begin = time.monotonic()
         self.seen: tuple[int, ...] = ()  # done, failed, running at the last look
-        self.shown: tuple[int, ...] = ()  # done, failed in the last line of a log file
+        self.printed: tuple[int, ...] = ()  # done, failed in the last line of a log file
+        self.terminal = sys.stderr.isatty()
+        self.console = Console(stderr=True, force_terminal=self.terminal)
+        columns = TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[counts]}")
+        self.bar = Bar(*columns, console=self.console, auto_refresh=False, expand=True, disable=not self.terminal)
+        self.task = self.bar.add_task(name, total=1, counts="")
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
 
     @contextmanager
-    def watch(self, runs: list[Path], later: int) -> Iterator[None]:
-        """Keep the line up to date while these runs go; about `later` more are to follow."""
-        self.runs, self.later = runs, later
-        self.done |= {path for path in runs if (path / "result.json").exists()}
-        self.stamps = {path: changed(path / "train.log") for path in runs}
+    def watch(self, runs: Sequence[Path], later: int) -> Iterator[None]:
+        """Keep the display up to date while these runs are trained; about `later` more follow."""
+        self.folders, self.later = [RunFolder(path) for path in runs], later
+        self.done |= {folder.path for folder in self.folders if folder.result.exists()}
+        self.stamps = {folder.path: folder.last_write for folder in self.folders}
         over = threading.Event()
 
         def look() -> None:
             while not over.wait(INTERVAL):
-                self.show()
+                self.update()
 
         thread = threading.Thread(target=look, daemon=True)
-        self.show(settled=True)
+        self.update(settled=True)
         thread.start()
         try:
             yield
         finally:
             over.set()
             thread.join()
-            self.show(settled=True)
-            if sys.stderr.isatty():
-                print(file=sys.stderr)
+            self.update(settled=True)
 
-    def fail(self, path: Path, reason: str) -> None:
-        """Say that the run failed, once."""
-        if path not in self.failures:
-            self.failures[path] = reason
-            print(f"{CLEAR if sys.stderr.isatty() else ''}failed: {path}: {reason}", file=sys.stderr, flush=True)
-
-    def show(self, settled: bool = False) -> None:
-        """Look at the folders and bring the line up to date; in a log file not until the counts are `settled`."""
+    def update(self, settled: bool = False) -> None:
+        """Look at the folders and update the display; a log file gets no line until the counts are `settled`."""
         running = 0
-        for path in self.runs:
-            if path in self.done:
+        for folder in self.folders:
+            if folder.path in self.done:
                 continue
-            if (path / "result.json").exists():
-                self.done.add(path)
-                self.finished_here += 1
-            elif (path / "failure.json").exists():
-                self.fail(path, _reason(path))
-            elif changed(path / "train.log") != self.stamps[path]:
+            if folder.result.exists():
+                self.done.add(folder.path)
+                self.ended_here += 1
+            elif folder.failure.exists():
+                self.fail(folder)
+            elif folder.last_write != self.stamps[folder.path]:
                 running += 1
-        self.failures = {path: reason for path, reason in self.failures.items() if path not in self.done}
+        self.failures = {path: error for path, error in self.failures.items() if path not in self.done}
         done, failed = len(self.done), len(self.failures)
-        total = len(self.done | self.failures.keys() | set(self.runs)) + self.later
-        line = f"{self.name}: {done} of {'about ' if self.later else ''}{total} runs done, "
-        line += f"{running} running, {failed} failed"
+        total = len(self.done | self.failures.keys() | {folder.path for folder in self.folders}) + self.later
+        counts = f"{done} of {'about ' if self.later else ''}{total} runs done, {running} running, {failed} failed"
         remaining = total - done - failed
-        if self.finished_here and remaining > 0:
-            line += f", {_duration((time.monotonic() - self.begin) / self.finished_here * remaining)} left"
-        settled |= self.seen == (done, failed, running)  # when a run ends, the next one takes a moment to begin
+        if self.ended_here and remaining > 0:
+            counts += f", {_duration((time.monotonic() - self.begin) / self.ended_here * remaining)} left"
+        settled |= self.seen == (done, failed, running)  # after a run has ended, the next takes a moment to start
         self.seen = (done, failed, running)
-        if sys.stderr.isatty():
-            print(CLEAR + line, end="", file=sys.stderr, flush=True)
-        elif settled and self.shown != (done, failed):
-            self.shown = (done, failed)
-            print(line, file=sys.stderr, flush=True)
+        if self.terminal:
+            self.bar.update(self.task, total=total, completed=done + failed, counts=counts, refresh=True)
+        elif settled and self.printed != (done, failed):
+            self.printed = (done, failed)
+            print(f"{self.name}: {counts}", file=sys.stderr, flush=True)
+
+    def fail(self, folder: RunFolder) -> None:
+        """Print why the run failed, once."""
+        if folder.path in self.failures:
+            return
+        with suppress(UserError):  # another process may have deleted the file to resume the run
+            if failure := folder.read_failure():
+                self.failures[folder.path] = failure.error
+                line = f"failed: {folder.path}: {failure.error}"
+                self.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
-def print_summary(plan: dict[str, Any], folder: Path) -> None:
-    """The end of a study: accuracies by factor and value, averaged over folds and seeds."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("factor", "value", "validation", "test", "runs", title=f"study {plan['study']}")
+def print_summary(plan: Plan, folder: Path) -> None:
+    """Print the accuracies of every value, averaged over folds and seeds."""
+    table = Table("factor", "value", "validation", "test", "runs", title=f"study {plan.study}")
     for column in table.columns[2:]:
         column.justify = "right"
-    for factor in plan["factors"]:
-        for i, value in enumerate(factor["values"]):
-            results = _results(folder / value["cell"], plan["runs"]) if value["cell"] else []
-            shown = [
-                f"{fmean(figures):.2%}" if (figures := [r[key] for r in results if r[key] is not None]) else "–"
-                for key in ("val_accuracy", "test_accuracy")
-            ]
-            mark = " *" if value["cell"] == factor["reference"] else ""
-            mark += " ←" if value["label"] == factor["chosen"] else ""
+    for factor in plan.factors:
+        for i, value in enumerate(factor.values):
+            paths = [folder / value.cell / run for run in plan.runs] if value.cell else []
+            results = [result for path in paths if (result := RunFolder(path).read_result())]
+            mark = " *" if value.cell == factor.reference else ""
+            mark += " ←" if value.label == factor.chosen else ""
             table.add_row(
-                factor["name"] if i == 0 else "", value["label"] + mark, *shown, f"{len(results)}/{len(plan['runs'])}"
+                factor.name if i == 0 else "",
+                value.label + mark,
+                _mean([result.val_accuracy for result in results]),
+                _mean([result.test_accuracy for result in results]),
+                f"{len(results)}/{len(plan.runs)}",
             )
         table.add_section()
     Console().print(table)
-    print("* the configuration it starts from" + ("   ← the best of it" if plan["mode"] == "greedy" else ""))
-    print(f"python -m emnist.report {shlex.quote(str(folder))} tells which differences are real")
+    print("* the configuration the factor starts from" + ("   ← the best value" if plan.mode == "greedy" else ""))
+    print(f"python -m emnist.report {shlex.quote(str(folder))} tests which differences are significant")
 
 
-def _results(cell: Path, runs: list[str]) -> list[dict[str, Any]]:
-    paths = [cell / run / "result.json" for run in runs]
-    return [json.loads(path.read_text()) for path in paths if path.exists()]
-
-
-def _reason(path: Path) -> str:
-    try:
-        return json.loads((path / "failure.json").read_text())["error"]
-    except FileNotFoundError:  # just taken up again
-        return "unknown"
-
-
-def changed(path: Path) -> int | None:
-    """When the file was last written to, if there is one."""
-    return path.stat().st_mtime_ns if path.exists() else None
+def _mean(accuracies: Sequence[float | None]) -> str:
+    known = [accuracy for accuracy in accuracies if accuracy is not None]
+    return f"{fmean(known):.2%}" if known else "–"
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,17 @@
+"""Which classes are taken for which."""
+
+import numpy as np
+
+
+def confusion_counts(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """How often each true class (row) was predicted as each class (column): int64 [classes, classes]."""
+    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def confused_pairs(labels: np.ndarray, predicted: np.ndarray, classes: list[str]) -> list[tuple[str, str, int]]:
+    """(true class, predicted class, count) of every kind of mistake, most frequent first."""
+    counts = confusion_counts(labels, predicted, len(classes))
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")
+    pairs = zip(*np.unravel_index(order, counts.shape), strict=True)
+    return [(classes[i], classes[j], int(counts[i, j])) for i, j in pairs if counts[i, j]]

@@ -1,0 +1,42 @@
+"""results.csv: a row per run, without times, so that two reports on the same results are the same file."""
+
+from typing import Any
+
+import pandas as pd
+
+from emnist.analysis.collection import Cell, Run
+from emnist.analysis.comparison import StudyResult
+from emnist.analysis.settings import differing_settings
+from emnist.reporting.wording import describe_cell
+from emnist.runs.identity import fold_and_seed
+
+METRICS = ["val_accuracy", "test_accuracy", "test_top3_accuracy", "test_macro_f1", "test_ece", "test_loss"]
+COPIED = [*METRICS, "best_epoch", "epochs", "stopped", "parameters"]  # from result.json
+COLUMNS = ["study", "settings", "cell", "model", "fold", "seed", "state", *COPIED, "data", "commit", "reason"]
+
+
+def results_csv(studies: list[StudyResult], others: list[Cell]) -> str:
+    """All runs of the studies, those that are missing too, then all other runs."""
+    rows: list[dict[str, Any]] = []
+    for study in studies:
+        for cell in study.cells:
+            runs = {(run.fold, run.seed): run for run in cell.runs}
+            for fold, seed in map(fold_and_seed, study.runs):
+                row = {"study": study.name, "settings": describe_cell(study, cell), "cell": cell.id}
+                run = runs.get((fold, seed))
+                rows.append(row | ({"fold": fold, "seed": seed, "state": "missing"} if run is None else _run(run)))
+        for factor, values in study.factors.items():  # of a greedy study that has not got so far
+            unknown = [f"{factor}: {row.label}" for row in values if not row.cell.id]
+            rows += [{"study": study.name, "settings": settings, "state": "missing"} for settings in unknown]
+    for cell, settings in zip(others, differing_settings(others), strict=True):
+        rows += [{"settings": settings, "cell": cell.id, **_run(run)} for run in cell.runs]
+    # As objects, or pandas would turn whole numbers beside missing ones into floats.
+    return pd.DataFrame(rows, columns=COLUMNS, dtype=object).to_csv(index=False, lineterminator="\n")
+
+
+def _run(run: Run) -> dict[str, Any]:
+    row = {"model": run.config["model"]["name"], "fold": run.fold, "seed": run.seed, "state": run.status}
+    if (result := run.result) is None:
+        return row | {"reason": run.failure}
+    copied = {name: getattr(result, name) for name in COPIED}
+    return row | copied | {"data": result.data.description, "commit": result.versions.get("commit")}

@@ -1,0 +1,116 @@
+"""One study: its table, its figures, and a closer look at its best cell."""
+
+import numpy as np
+
+from emnist.analysis.collection import Cell
+from emnist.analysis.comparison import Row, StudyResult
+from emnist.analysis.confusion import confused_pairs
+from emnist.figures import run as run_figures
+from emnist.figures import study as study_figures
+from emnist.figures.style import to_png
+from emnist.inference.load import load_run
+from emnist.reporting.document import Document
+from emnist.reporting.wording import (
+    ONE_RUN,
+    claim_of,
+    count,
+    data_of,
+    describe_cell,
+    p_value,
+    percent,
+    points_of,
+    spaced,
+    title,
+)
+
+COLUMNS = ["factor", "value", "published %>", "validation % [95%]>", "test % [95%]>", "difference [95%]>", "p (Holm)>"]
+COLUMNS += ["verdict", "reference report", "agrees", "runs"]
+
+
+def add_study(document: Document, study: StudyResult) -> None:
+    document.heading(title(study))
+    how = "Each factor is varied alone around the reference (\\*)."
+    if study.mode == "greedy":
+        how = "Factors in this order, each from the best so far (\\*); the next starts from the best by validation (←)."
+    data = data_of(study.cells)
+    document.text(
+        f"{how} {data}: {count(study.planned, 'run')} per value, in `{study.folder}`, "
+        f"from `{' '.join(study.overrides)}`."
+    )
+    if study.planned == 1:
+        document.text(ONE_RUN)
+    document.table(
+        COLUMNS,
+        [
+            [f"**{spaced(factor)}**" if i == 0 else "", *_line(row)]
+            for factor, rows in study.factors.items()
+            for i, row in enumerate(rows)
+        ],
+    )
+    failed = [
+        f"{spaced(factor)} {row.label} failed: {reason}"
+        for factor, rows in study.factors.items()
+        for row in rows
+        for reason in row.reasons
+    ]
+    if failed:
+        document.points(failed)
+    if study.compared:
+        figure = study_figures.differences(study, f"{title(study)}: differences in test accuracy\n{data}")
+        document.picture(f"figures/{study.name}_differences.png", to_png(figure), "Differences with their intervals")
+    if any(sum(row.val is not None for row in rows) > 1 for rows in study.factors.values()):
+        heading = f"{title(study)}: validation accuracy (%) by epoch, mean and range over runs\n{data}"
+        figure = study_figures.factors(study, heading)
+        document.picture(f"figures/{study.name}_factors.png", to_png(figure), "Learning curves by factor")
+    if study.best is not None and study.best.tested:
+        document.heading(f"The best of the {title(study)} by validation: {describe_cell(study, study.best)}", 3)
+        _add_cell(document, study, study.best, data)
+    elif study.start.tested:
+        document.heading(f"The reference of the {title(study)}", 3)
+        document.text("No cell has a validation accuracy in all its runs, so none is the best.")
+        _add_cell(document, study, study.start, data)
+
+
+def _line(row: Row) -> list[str]:
+    """The cells of a value's line, after the factor."""
+    label = row.label + (" \\*" if row.is_start else "") + (" ←" if row.is_chosen else "")
+    published = "–" if row.published is None else f"{row.published:.2f}"
+    line = [label, published, percent(row.val), percent(row.test)]
+    runs = row.problem or f"{row.planned}"
+    d = row.difference
+    if d is None:
+        return [*line, "", "", "" if row.cell.runs else "missing", claim_of(row), "", runs]
+    if d.same_sign < d.pairs:
+        runs += f"; {d.same_sign} of {d.pairs} pairs have this sign"
+    agrees = row.claim.agrees(d.verdict) if row.claim else ""
+    return [*line, points_of(d.estimate), p_value(d.p_corrected), d.verdict, claim_of(row), agrees, runs]
+
+
+def _add_cell(document: Document, study: StudyResult, cell: Cell, data: str) -> None:
+    """Curves, confusions and predictions of a cell with test accuracies."""
+    name = describe_cell(study, cell)
+    figure = study_figures.mean_curves(
+        cell, f"{title(study)}, {name}: mean and range over {count(len(cell.tested), 'run')}\n{data}"
+    )
+    document.picture(f"figures/{study.name}_curves.png", to_png(figure), "Learning curves")
+    tests = [run.predictions for run in cell.tested if run.predictions is not None]
+    first = cell.tested[0]
+    if not tests or not first.folder.best.exists():  # which names the classes
+        return
+    labels = np.concatenate([label for label, _ in tests])
+    predicted = np.concatenate([guess for _, guess in tests])
+    classes = list(load_run(first.folder.path).classes)
+    tested = f"{count(len(tests), 'run')} on {len(tests[0][0]):,} images"
+    heading = f"{title(study)}, {name}: test accuracy {(labels == predicted).mean():.2%}, {tested}\n{data}"
+    figure = run_figures.confusion(labels, predicted, classes, heading)
+    document.picture(f"figures/{study.name}_confusion.png", to_png(figure), "Test confusion matrix")
+    document.text(f"Most confused on the test images, over {count(len(tests), 'run')}:")
+    rows = [
+        [true, guess, f"{number}", f"{100 * number / (labels == classes.index(true)).sum():.1f}"]
+        for true, guess, number in confused_pairs(labels, predicted, classes)[:10]
+    ]
+    document.table(["true", "predicted", "times>", "% of the true class>"], rows)
+    grid = first.folder.figure("predictions")
+    if grid.exists():
+        document.text(f"Test images with the predictions of one of its runs, `{first.name}`:")
+        document.picture(f"figures/{study.name}_predictions.png", grid.read_bytes(), "Test images with predictions")

@@ -1,0 +1,43 @@
+"""Hydra overrides: their keys, merging, quoting, and those that the command line adds to a study."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from emnist.errors import UserError
+
+
+def key_of(override: str) -> str:
+    """The key that an override sets: `+model.neurons=8` → `model.neurons`."""
+    return override.lstrip("+~").partition("=")[0]
+
+
+def merge(overrides: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:
+    """All overrides, of several for one key only the last: Hydra rejects a group chosen twice."""
+    return tuple({key_of(override): override for override in (*overrides, *more)}.values())
+
+
+def quoted(path: Path) -> str:
+    """A path as the value of an override. A backslash stands for itself, except before a quote."""
+    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), str(path)) + "'"
+
+
+def shared_overrides(arguments: Sequence[str], loader: ConfigLoader) -> list[str]:
+    """The overrides of the command line that apply to every cell of the study.
+
+    Raises UserError for a fold, a seed or several values of one key, which the study decides.
+    """
+    shared = []
+    for override in OverridesParser.create(config_loader=loader).parse_overrides(list(arguments)):
+        key, text = override.key_or_group, override.input_line
+        if key.split(".")[0] == "study":
+            continue
+        if key in ("data.fold", "seed"):
+            raise UserError(f"{text}: use study.folds=[…] or study.seeds=[…] with a study")
+        if override.is_sweep_override():
+            raise UserError(f"{text}: give one value; only the factors of a study take several")
+        shared.append(str(text))
+    return shared

@@ -1,0 +1,198 @@
+"""Plan a study: which cells its values make, which runs they need, and which value is best.
+
+A cell is a configuration apart from fold and seed; a run is a cell with both. The folder of a run follows from its
+resolved configuration and its images alone. So a cell that factors or studies share is trained once, and a study
+that was stopped finds what has been trained.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from emnist.errors import UserError
+from emnist.runs.folder import RunFolder
+from emnist.runs.identity import cell_id, run_name
+from emnist.runs.plan import Plan, PlannedFactor, PlannedValue
+from emnist.study.overrides import merge
+from emnist.study.spec import Study, Value
+
+AS_BEFORE = "as before"  # label of the cell that a factor starts from, if none of its values makes that cell
+
+
+@dataclass(frozen=True)
+class Cell:
+    id: str  # its folder, below that of all studies
+    overrides: tuple[str, ...]
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    path: Path
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Runs that can be trained in any order."""
+
+    runs: list[Run]
+    later: int  # about how many runs the later steps add
+
+    @property
+    def missing(self) -> list[Run]:
+        return [run for run in self.runs if not RunFolder(run.path).result.exists()]
+
+
+class Planner:
+    """The steps of a study, and its plan: <study>.json in `folder`, which also holds the cells.
+
+    `compose` turns overrides into a resolved configuration; `fingerprint` identifies the images of its `data`.
+    All values are composed at once. Raises UserError, naming the value, if one is invalid.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        study: Study,
+        start: tuple[str, ...],
+        folder: Path,
+        compose: Callable[[tuple[str, ...]], dict[str, Any]],
+        fingerprint: Callable[[dict[str, Any]], str],
+    ):
+        self.name, self.study, self.start, self.folder = name, study, start, folder
+        self.compose, self.fingerprint = compose, fingerprint
+        self.composed: dict[tuple[str, ...], Cell] = {}  # composing a cell takes 60 ms
+        self.reference = self.cell(start)
+        for factor, values in study.factors.items():
+            for label in values:
+                self.cell(start, factor, label)
+        self.plan = Plan(
+            study=name,
+            mode=study.mode,
+            runs=[],
+            reference=self.reference.id,
+            overrides=list(start),
+            factors=[
+                PlannedFactor(
+                    name=factor,
+                    reference=None,
+                    chosen=None,
+                    values=[_planned(label, value, None) for label, value in values.items()],
+                )
+                for factor, values in study.factors.items()
+            ],
+        )
+
+    def steps(self) -> Iterator[Step]:
+        """What to train: all factors around the reference at once, or in a greedy study one factor after another.
+
+        Train the runs of a step before asking for the next. The plan is written before and after every step. Raises
+        UserError if a greedy study can't choose.
+        """
+        study, start = self.study, self.start
+        groups = [self.plan.factors] if study.mode == "around" else [[factor] for factor in self.plan.factors]
+        wanted = [sum(len(study.wanted(factor.name)) for factor in group) for group in groups]
+        for number, group in enumerate(groups):
+            for factor in group:
+                self.place(factor, start)
+            cells = [self.cell(start, factor.name, label) for factor in group for label in study.wanted(factor.name)]
+            if cells:
+                cells = list({cell.id: cell for cell in (self.cell(start), *cells)}.values())
+            self.plan.runs = self.run_names(cells)
+            self.write()
+            new = sum(max(count - 1, 0) for count in wanted[number + 1 :])  # a later factor's first cell is known then
+            yield Step([run for cell in cells for run in self.runs(cell)], new * len(study.folds) * len(study.seeds))
+            if study.mode == "greedy":
+                (factor,) = group
+                factor.chosen, start = self.best(factor.name, start)
+            else:
+                self.plan.runs = self.run_names(cells)  # the same study may be running on another machine, too
+            self.write()
+
+    def cell(self, start: tuple[str, ...], factor: str | None = None, label: str | None = None) -> Cell:
+        """The cell of these overrides, or of a factor's value that starts from them."""
+        overrides, place = start, ""
+        if factor is not None and label is not None:
+            overrides, place = merge(start, self.study.factors[factor][label].set), f"{factor}/{label}: "
+        if overrides not in self.composed:
+            try:
+                config = self.compose(overrides)
+            except UserError as error:
+                raise UserError(f"study={self.name}: {place}{error}") from error
+            id = cell_id(config, self.fingerprint(config["data"]))
+            self.composed[overrides] = Cell(id, overrides, config)
+        return self.composed[overrides]
+
+    def runs(self, cell: Cell) -> list[Run]:
+        """The runs of a cell: one for every fold and seed of the study."""
+        return [
+            Run(
+                self.folder / cell.id / run_name(fold, seed),
+                (*cell.overrides, f"data.fold={'null' if fold is None else fold}", f"seed={seed}"),
+            )
+            for fold in self.study.folds
+            for seed in self.study.seeds
+        ]
+
+    def place(self, factor: PlannedFactor, start: tuple[str, ...]) -> None:
+        """Enter the cells of a factor that starts from these overrides."""
+        factor.reference = self.cell(start).id
+        factor.values = [
+            _planned(label, value, self.cell(start, factor.name, label).id)
+            for label, value in self.study.factors[factor.name].items()
+        ]
+        if factor.reference not in [value.cell for value in factor.values]:
+            factor.values.insert(0, _planned(AS_BEFORE, Value(set=[]), factor.reference))
+
+    def run_names(self, cells: list[Cell]) -> list[str]:
+        """Names of this study's runs, and of those on other folds and seeds that have ended in each of the cells.
+
+        A greedy study has only its own: on others it might have chosen otherwise.
+        """
+        own = [run_name(fold, seed) for fold in self.study.folds for seed in self.study.seeds]
+        if self.study.mode == "greedy" or not cells:
+            return own
+        first, *others = (self.folder / cell.id for cell in cells)
+        trained = [path.name for path in first.glob("*") if RunFolder(path).result.exists()]
+        return sorted({*own, *(name for name in trained if all(RunFolder(cell / name).has_ended for cell in others))})
+
+    def best(self, factor: str, start: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+        """Label and overrides of the value with the highest validation accuracy, averaged over folds and seeds.
+
+        Only values whose runs are all trained, now or before, can be chosen; `start` stays unless one is better.
+        Raises UserError if values were to be trained and none has an accuracy in every run.
+        """
+        cells = {label: self.cell(start, factor, label) for label in self.study.factors[factor]}
+        reference = self.cell(start)
+        before = next((label for label, cell in cells.items() if cell.id == reference.id), AS_BEFORE)
+        means = {}
+        for label, cell in {before: reference, **cells}.items():  # `before` comes first and wins a tie
+            accuracies = [_val_accuracy(run) for run in self.runs(cell)]
+            known = [accuracy for accuracy in accuracies if accuracy is not None]
+            if len(known) == len(accuracies):
+                means[label] = fmean(known)
+        if not self.study.wanted(factor) and len(means) < 2:
+            return None, start
+        if not means:
+            raise UserError(
+                f"study={self.name}: {factor}: no value has a validation accuracy in every run, so none can be chosen; "
+                f"failure.json and result.json under {self.folder} give the reasons"
+            )
+        chosen = max(means, key=means.__getitem__)
+        return chosen, cells[chosen].overrides if chosen in cells else start
+
+    def write(self) -> None:
+        self.plan.write(self.folder / f"{self.name.replace('/', '_')}.json")  # a study's file may be in a subfolder
+
+
+def _planned(label: str, value: Value, cell: str | None) -> PlannedValue:
+    about = value.model_dump(exclude={"set"})
+    return PlannedValue(label=label, overrides=value.set, cell=cell, **about)
+
+
+def _val_accuracy(run: Run) -> float | None:
+    result = RunFolder(run.path).read_result()
+    return result.val_accuracy if result else None
