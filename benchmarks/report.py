@@ -1,10 +1,9 @@
 """How long a report of 300 runs takes: python benchmarks/report.py
 
-One run is trained on generated characters, its folder copied into a study of 60 cells with 5 folds, each copy with
-other answers.
+One run is trained on generated characters and its folder copied into a study of 60 cells with 5 folds, each copy with
+other predictions.
 """
 
-import json
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from emnist.runs.folder import RunFolder
+from emnist.runs.identity import run_name
+from emnist.runs.plan import Plan, PlannedFactor, PlannedValue
 
 CELLS, FOLDS = 60, 5
 
@@ -24,8 +27,7 @@ def main() -> None:
         train += ["data.test_per_class=400", "trainer.max_epochs=50", "patience=null"]
         train.append(f"hydra.run.dir={folder / 'one'}")
         subprocess.run(train, check=True, capture_output=True)
-        plan = spread(folder / "one", folder / "study")
-        (folder / "study" / "mlp.json").write_text(json.dumps(plan))
+        spread(folder / "one", folder / "study")
         begin = time.perf_counter()
         report = [sys.executable, "-m", "emnist.report", str(folder / "study"), f"--out={folder / 'report'}"]
         subprocess.run(report, check=True, capture_output=True)
@@ -33,27 +35,29 @@ def main() -> None:
         print(f"a report of {CELLS * FOLDS} runs with 50 epochs and 18,800 test images each: {seconds:.1f} s")
 
 
-def spread(run: Path, study: Path) -> dict:
-    """Copies of the run as all those of a study, of which it returns the plan."""
+def spread(run: Path, study: Path) -> None:
+    """Copies of the run as all runs of a study, with its plan."""
     random = np.random.RandomState(0)
-    result = json.loads((run / "result.json").read_text())
-    with np.load(run / "predictions.npz") as arrays:
-        answers = dict(arrays)
+    source = RunFolder(run)
+    result, arrays = source.read_result(), source.read_predictions("label", "predicted", "probabilities")
+    assert result is not None
+    assert arrays is not None
+    label, best, probabilities = arrays
+    names = [run_name(fold, 0) for fold in range(FOLDS)]
     values = []
     for cell in range(CELLS):
-        said = dict.fromkeys(("published", "rank", "claim"))
-        values.append({"label": f"{cell}", "overrides": [], **said, "cell": f"mlp/{cell}"})
-        for fold in range(FOLDS):
-            copy = study / "mlp" / f"{cell}" / f"fold{fold}_seed0"
-            shutil.copytree(run, copy)
-            result["config"]["data"]["fold"] = fold
-            (copy / "result.json").write_text(json.dumps(result))
-            other = random.rand(len(answers["label"])) < 0.02 * random.rand()
-            predicted = np.where(other, random.randint(0, 47, len(other)), answers["predicted"])
-            np.savez(copy / "predictions.npz", **{**answers, "predicted": predicted})
-    factor = {"name": "cell", "reference": "mlp/0", "chosen": None, "values": values}
-    runs = [f"fold{fold}_seed0" for fold in range(FOLDS)]
-    return {"study": "mlp", "mode": "around", "runs": runs, "reference": "mlp/0", "overrides": [], "factors": [factor]}
+        about = dict.fromkeys(("published", "rank", "claim"))
+        values.append(PlannedValue(label=f"{cell}", overrides=[], cell=f"mlp/{cell}", **about))
+        for fold, name in enumerate(names):
+            copy = RunFolder(shutil.copytree(run, study / "mlp" / f"{cell}" / name))
+            result.config["data"]["fold"] = fold
+            copy.write_result(result)
+            other = random.rand(len(label)) < 0.02 * random.rand()
+            predicted = np.where(other, random.randint(0, 47, len(label)), best)
+            copy.write_predictions(label=label, predicted=predicted, probabilities=probabilities)
+    factor = PlannedFactor(name="cell", reference="mlp/0", chosen=None, values=values)
+    plan = Plan(study="mlp", mode="around", runs=names, reference="mlp/0", overrides=[], factors=[factor])
+    plan.write(study / "mlp.json")
 
 
 if __name__ == "__main__":

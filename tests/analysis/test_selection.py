@@ -1,0 +1,63 @@
+from omegaconf import OmegaConf
+
+from emnist.analysis.collection import collect
+from emnist.analysis.comparison import difference
+from emnist.analysis.selection import Candidate, select
+from emnist.analysis.settings import differing_settings
+from tests.fixtures.configuration import configure
+from tests.fixtures.runs import first, images, make_run
+
+
+def selection_of(folder, planned=None):
+    cells = collect([folder]).others(set())
+    return select([Candidate(cell, cell.id, planned or len(cell.distinct)) for cell in cells], ["mlp", "cnn"])
+
+
+def test_the_best_of_each_model_has_all_its_runs_and_the_highest_validation_accuracy(tmp_path):
+    for fold in (0, 1):
+        make_run(tmp_path / f"good{fold}", first(100), 0.9, (f"data.fold={fold}",))
+        make_run(tmp_path / f"worse{fold}", first(10), 0.8, (f"data.fold={fold}", "optimizer=sgd"))
+    make_run(tmp_path / "incomplete", first(1), 0.99, ("optimizer=rmsprop",))
+    (best,) = selection_of(tmp_path, planned=2).best
+    assert best.cell.config["optimizer"]["name"] == "Adam"
+
+
+def test_models_are_compared_over_pairs_of_runs(tmp_path):
+    for fold in (0, 1):
+        make_run(tmp_path / f"mlp{fold}", first(100), 0.9, (f"data.fold={fold}",))
+        cnn = configure("model=cnn", "model.filters=[4]", "model.kernel_sizes=[3]", f"data.fold={fold}")
+        make_run(tmp_path / f"cnn{fold}", first(60), 0.95, config=OmegaConf.to_container(cnn, resolve=True))
+    selection = selection_of(tmp_path)
+    assert [candidate.cell.model for candidate in selection.best] == ["mlp", "cnn"]
+    ((mlp, cnn, d),) = selection.differences
+    assert (mlp.cell.model, cnn.cell.model, d.pairs, d.verdict) == ("mlp", "cnn", 2, "better")
+    assert round(d.estimate.mean, 6) == 0.04
+
+
+def test_only_the_same_images_are_compared(tmp_path):
+    for fold in (0, 1):
+        make_run(tmp_path / f"hard{fold}", first(200), 0.8, (f"data.fold={fold}",))
+    make_run(tmp_path / "easy", first(10), 0.99, data=images("easier ones", "e"))
+    selection = selection_of(tmp_path)
+    hard, easy = selection.best[0].cell, selection.left_out[0]
+    assert hard.values("val_accuracy") == [0.8, 0.8]  # on the images that most runs were tested on
+    assert difference(hard, hard).pairs == 2
+    assert difference(easy, hard) is None
+
+
+def test_handwriting_comes_before_generated_characters(tmp_path):
+    make_run(tmp_path / "real", first(200), 0.8, ("data=emnist",))
+    for fold in (0, 1):
+        overrides = ("data=glyphs", f"data.fold={fold}")
+        make_run(tmp_path / f"{fold}", first(10), 0.99, overrides, data=images("drawn ones", "e"))
+    selection = selection_of(tmp_path)
+    assert [candidate.cell.is_handwriting for candidate in selection.best] == [True]
+    assert len(selection.left_out) == 1
+
+
+def test_settings_are_the_keys_that_differ_within_a_model(tmp_path):
+    for activation in ("relu", "elu"):
+        overrides = (f"model.activation={activation}", "seed=1", f"data.fold={int(activation == 'elu')}")
+        make_run(tmp_path / activation, first(50), 0.9, overrides)
+    settings = differing_settings(collect([tmp_path]).others(set()))
+    assert sorted(settings) == ["model.activation=elu", "model.activation=relu"]

@@ -1,0 +1,104 @@
+"""Studies whose processes are killed or interrupted, against the same study trained in one go."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from emnist.reporting.write import write_report
+from tests.fixtures.commands import enable_ctrl_c, environment
+from tests.fixtures.studies import ACTIVATION, NEURONS, metrics_of, results_of, run_study, write_study
+
+LONG = ["trainer.max_epochs=200", "patience=null"]  # never finished
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, glyphs) -> tuple[Path, list[str]]:
+    """The folder of a greedy study trained in one go, and the arguments that run it. Read it, don't change it."""
+    folder = tmp_path_factory.mktemp("whole")
+    arguments = write_study(folder, {"neurons": NEURONS, "activation": ACTIVATION}, mode="greedy")
+    arguments = [*arguments, *glyphs, "trainer.max_epochs=4", "model.dropout=0.2"]
+    code, _, err = run_study(folder, arguments)
+    assert code == 0, err
+    return folder, arguments
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    """Start a study and wait until a run has finished its first epoch."""
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "emnist.train", *arguments]
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True, preexec_fn=enable_ctrl_c
+    )
+    wait_for(lambda: any(folder.rglob("last.ckpt")) or process.poll() is not None)
+    return process
+
+
+def wait_for(condition, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def results_csv(folder: Path, tmp_path: Path) -> str:
+    write_report([folder / "study"], tmp_path / "report")
+    return (tmp_path / "report" / "results.csv").read_text()
+
+
+def test_killed_and_resumed_it_ends_the_same(whole, tmp_path):
+    folder, arguments = whole
+    process = start(tmp_path / "killed", *arguments)
+    wait_for(lambda: results_of(tmp_path / "killed"))
+    process.kill()
+    process.communicate()
+    assert 0 < len(results_of(tmp_path / "killed")) < len(results_of(folder))
+    code, _, err = run_study(tmp_path / "killed", arguments)
+    assert code == 0
+    assert not err.startswith("tiny: 0 of")
+    assert metrics_of(tmp_path / "killed") == metrics_of(folder)
+    assert results_csv(tmp_path / "killed", tmp_path) == results_csv(folder, tmp_path / "whole")
+
+
+def test_a_killed_worker_is_replaced_and_two_workers_train_the_same(whole, tmp_path):
+    folder, arguments = whole
+    process = start(tmp_path / "here", *arguments, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    workers = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "loky"], capture_output=True, text=True)
+    for pid in map(int, workers.stdout.split()):
+        if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes():  # loky's own, which trains nothing
+            os.kill(pid, signal.SIGKILL)
+            break
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert err.splitlines()[-1] == "tiny: 6 of 6 runs done, 0 running, 0 failed"
+    assert any("resumed after" in log.read_text() for log in (tmp_path / "here").rglob("train.log"))
+    assert metrics_of(tmp_path / "here") == metrics_of(folder)
+
+
+def test_ctrl_c(whole, tmp_path):
+    process = start(tmp_path / "here", *whole[1], *LONG)
+    process.send_signal(signal.SIGINT)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert err.splitlines()[-1] == "study=tiny: interrupted; the same command resumes it"
+    assert "Traceback" not in err
+
+
+def test_submitit(whole, tmp_path):
+    """A cluster's launcher; the trained runs are there, one is missing."""
+    folder, arguments = whole
+    shutil.copytree(folder / "study", tmp_path / "study")
+    lost = sorted((tmp_path / "study").rglob("result.json"))[0].parent
+    shutil.rmtree(lost)
+    code, _, err = run_study(tmp_path, [*arguments, "hydra/launcher=submitit_local"])
+    assert code == 0, err
+    assert err.splitlines()[-1] == "tiny: 6 of 6 runs done, 0 running, 0 failed"
+    assert metrics_of(tmp_path) == metrics_of(folder)
