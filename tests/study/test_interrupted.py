@@ -22,7 +22,8 @@ def whole(tmp_path_factory, glyphs) -> tuple[Path, list[str]]:
     """The folder of a greedy study trained in one go, and the arguments that run it. Read it, don't change it."""
     folder = tmp_path_factory.mktemp("whole")
     arguments = write_study(folder, {"neurons": NEURONS, "activation": ACTIVATION}, mode="greedy")
-    arguments = [*arguments, *glyphs, "trainer.max_epochs=4", "model.dropout=0.2"]
+    # Long enough that a process can be killed in the middle of a run.
+    arguments = [*arguments, *glyphs, "trainer.max_epochs=20", "patience=null", "model.dropout=0.2"]
     code, _, err = run_study(folder, arguments)
     assert code == 0, err
     return folder, arguments
