@@ -68,10 +68,10 @@ def _claims(study: StudyResult) -> list[str]:
         sentences.append(f"Not confirmed: {', '.join(names['not confirmed'])}.")
     published = [row.claim for _, row, _ in study.compared if row.claim and row.claim.points is not None]
     if published:
+        within = sum(not claim.beyond_error for claim in published)
         sentences.append(
-            f"Of the {len(published)} published differences between these values, "
-            f"{sum(not claim.beyond_error for claim in published)} are within the sampling error of "
-            f"{OFFICIAL_TEST_IMAGES:,} test images."
+            f"Of the {len(published)} published differences between these values, {within} "
+            f"{'is' if within == 1 else 'are'} within the sampling error of {OFFICIAL_TEST_IMAGES:,} test images."
         )
     return sentences
 
