@@ -10,8 +10,8 @@ from emnist.analysis.settings import differing_settings
 from emnist.reporting.wording import describe_cell
 from emnist.runs.identity import fold_and_seed
 
-METRICS = ["val_accuracy", "test_accuracy", "test_top3_accuracy", "test_macro_f1", "test_ece", "test_loss"]
-COPIED = [*METRICS, "best_epoch", "epochs", "stopped", "parameters"]  # from result.json
+COPIED = ["val_accuracy", "test_accuracy", "test_top3_accuracy", "test_macro_f1", "test_ece", "test_loss"]
+COPIED += ["best_epoch", "epochs", "stopped", "parameters"]  # all from result.json
 COLUMNS = ["study", "settings", "cell", "model", "fold", "seed", "state", *COPIED, "data", "commit", "reason"]
 
 

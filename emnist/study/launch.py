@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from emnist.errors import UserError, describe
 from emnist.runs.folder import RunFolder
 from emnist.study.overrides import quoted
-from emnist.study.planning import Run
+from emnist.study.planning import PlannedRun
 from emnist.training.job import run_job
 
 
@@ -34,7 +34,7 @@ def train_run(cfg: DictConfig) -> str | None:
     return None
 
 
-def launch(runs: Sequence[Run], launcher: Launcher) -> None:
+def launch(runs: Sequence[PlannedRun], launcher: Launcher) -> None:
     """Train these runs; each ends with a result or a failure.
 
     If the launcher's processes die (a worker killed, no memory left, a cluster's limit), each run that had started is
@@ -65,7 +65,7 @@ def launch(runs: Sequence[Run], launcher: Launcher) -> None:
                     _record_failure(run.path, job.return_value)
 
 
-def unfinished(runs: Sequence[Run]) -> list[Run]:
+def unfinished(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
     return [run for run in runs if not RunFolder(run.path).has_ended]
 
 

@@ -22,14 +22,14 @@ AS_BEFORE = "as before"  # label of the cell that a factor starts from, if none 
 
 
 @dataclass(frozen=True)
-class Cell:
+class PlannedCell:
     id: str  # its folder, below that of all studies
     overrides: tuple[str, ...]
     config: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     path: Path
     overrides: tuple[str, ...]
 
@@ -38,11 +38,11 @@ class Run:
 class Step:
     """Runs that can be trained in any order."""
 
-    runs: list[Run]
+    runs: list[PlannedRun]
     later: int  # about how many runs the later steps add
 
     @property
-    def missing(self) -> list[Run]:
+    def missing(self) -> list[PlannedRun]:
         return [run for run in self.runs if not RunFolder(run.path).result.exists()]
 
 
@@ -64,7 +64,7 @@ class Planner:
     ):
         self.name, self.study, self.start, self.folder = name, study, start, folder
         self.compose, self.fingerprint = compose, fingerprint
-        self.composed: dict[tuple[str, ...], Cell] = {}  # composing a cell takes 60 ms
+        self.composed: dict[tuple[str, ...], PlannedCell] = {}  # composing a cell takes 60 ms
         self.reference = self.cell(start)
         for factor, values in study.factors.items():
             for label in values:
@@ -112,7 +112,7 @@ class Planner:
                 self.plan.runs = self.run_names(cells)  # the same study may be running on another machine, too
             self.write()
 
-    def cell(self, start: tuple[str, ...], factor: str | None = None, label: str | None = None) -> Cell:
+    def cell(self, start: tuple[str, ...], factor: str | None = None, label: str | None = None) -> PlannedCell:
         """The cell of these overrides, or of a factor's value that starts from them."""
         overrides, place = start, ""
         if factor is not None and label is not None:
@@ -123,13 +123,13 @@ class Planner:
             except UserError as error:
                 raise UserError(f"study={self.name}: {place}{error}") from error
             id = cell_id(config, self.fingerprint(config["data"]))
-            self.composed[overrides] = Cell(id, overrides, config)
+            self.composed[overrides] = PlannedCell(id, overrides, config)
         return self.composed[overrides]
 
-    def runs(self, cell: Cell) -> list[Run]:
+    def runs(self, cell: PlannedCell) -> list[PlannedRun]:
         """The runs of a cell: one for every fold and seed of the study."""
         return [
-            Run(
+            PlannedRun(
                 self.folder / cell.id / run_name(fold, seed),
                 (*cell.overrides, f"data.fold={'null' if fold is None else fold}", f"seed={seed}"),
             )
@@ -147,7 +147,7 @@ class Planner:
         if factor.reference not in [value.cell for value in factor.values]:
             factor.values.insert(0, _planned(AS_BEFORE, Value(set=[]), factor.reference))
 
-    def run_names(self, cells: list[Cell]) -> list[str]:
+    def run_names(self, cells: list[PlannedCell]) -> list[str]:
         """Names of this study's runs, and of those on other folds and seeds that have ended in each of the cells.
 
         A greedy study has only its own: on others it might have chosen otherwise.
@@ -193,6 +193,6 @@ def _planned(label: str, value: Value, cell: str | None) -> PlannedValue:
     return PlannedValue(label=label, overrides=value.set, cell=cell, **about)
 
 
-def _val_accuracy(run: Run) -> float | None:
+def _val_accuracy(run: PlannedRun) -> float | None:
     result = RunFolder(run.path).read_result()
     return result.val_accuracy if result else None

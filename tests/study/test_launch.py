@@ -15,7 +15,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from emnist.errors import UserError
 from emnist.runs.folder import RunFolder
 from emnist.study.launch import launch, train_run
-from emnist.study.planning import Run
+from emnist.study.planning import PlannedRun
 from emnist.study.progress import Progress
 from tests.fixtures.configuration import configure
 from tests.fixtures.studies import CONFIG, made_up_result
@@ -50,8 +50,8 @@ class MadeUpLauncher:
         return job
 
 
-def runs_in(folder: Path, *names: str) -> list[Run]:
-    return [Run(folder / name, ("model=mlp",)) for name in names]
+def runs_in(folder: Path, *names: str) -> list[PlannedRun]:
+    return [PlannedRun(folder / name, ("model=mlp",)) for name in names]
 
 
 def test_a_run_that_kills_its_process_fails_alone(tmp_path, capsys):

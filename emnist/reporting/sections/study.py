@@ -23,8 +23,8 @@ from emnist.reporting.wording import (
     title,
 )
 
-COLUMNS = ["factor", "value", "published %>", "validation % [95%]>", "test % [95%]>", "difference [95%]>", "p (Holm)>"]
-COLUMNS += ["verdict", "reference report", "agrees", "runs"]
+TABLE = ["factor", "value", "published %>", "validation % [95%]>", "test % [95%]>", "difference [95%]>", "p (Holm)>"]
+TABLE += ["verdict", "reference report", "agrees", "runs"]
 
 
 def add_study(document: Document, study: StudyResult) -> None:
@@ -40,7 +40,7 @@ def add_study(document: Document, study: StudyResult) -> None:
     if study.planned == 1:
         document.text(ONE_RUN)
     document.table(
-        COLUMNS,
+        TABLE,
         [
             [f"**{spaced(factor)}**" if i == 0 else "", *_line(row)]
             for factor, rows in study.factors.items()
