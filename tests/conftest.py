@@ -3,15 +3,15 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests run side by side, a process a core
 
 import shutil
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from emnist import train
 from emnist.data.dataset import Dataset
 from emnist.data.sources.glyphs import load_glyphs
 from emnist.runs.folder import RunFolder
+from tests.fixtures.commands import run_command
 from tests.fixtures.jobs import train_in
 
 
@@ -59,21 +59,6 @@ def trained_small(tmp_path_factory, small) -> Path:
 
 
 @pytest.fixture
-def command(monkeypatch, tmp_path, capsys):
-    """`python -m emnist.train …` in this process: returns exit code, stdout and stderr."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["emnist.train", *arguments])
-        code = 0
-        try:
-            train.main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-            if isinstance(end.code, str):
-                print(end.code, file=sys.stderr)  # as the interpreter does
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+def command(tmp_path):
+    """`python -m emnist.train …` in `tmp_path`, in this process: returns exit code, stdout and stderr."""
+    return partial(run_command, tmp_path)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from emnist.reporting.write import write_report
-from tests.fixtures.commands import enable_ctrl_c, environment
-from tests.fixtures.studies import ACTIVATION, NEURONS, metrics_of, results_of, run_study, write_study
+from tests.fixtures.commands import enable_ctrl_c, environment, run_command
+from tests.fixtures.studies import ACTIVATION, NEURONS, metrics_of, results_of, write_study
 
 LONG = ["trainer.max_epochs=200", "patience=null"]  # never finished
 
@@ -24,7 +24,7 @@ def whole(tmp_path_factory, glyphs) -> tuple[Path, list[str]]:
     arguments = write_study(folder, {"neurons": NEURONS, "activation": ACTIVATION}, mode="greedy")
     # Long enough that a process can be killed in the middle of a run.
     arguments = [*arguments, *glyphs, "trainer.max_epochs=20", "patience=null", "model.dropout=0.2"]
-    code, _, err = run_study(folder, arguments)
+    code, _, err = run_command(folder, *arguments)
     assert code == 0, err
     return folder, arguments
 
@@ -59,7 +59,7 @@ def test_killed_and_resumed_it_ends_the_same(whole, tmp_path):
     process.kill()
     process.communicate()
     assert 0 < len(results_of(tmp_path / "killed")) < len(results_of(folder))
-    code, _, err = run_study(tmp_path / "killed", arguments)
+    code, _, err = run_command(tmp_path / "killed", *arguments)
     assert code == 0
     assert not err.startswith("tiny: 0 of")
     assert metrics_of(tmp_path / "killed") == metrics_of(folder)
@@ -99,7 +99,7 @@ def test_submitit(whole, tmp_path):
     shutil.copytree(folder / "study", tmp_path / "study")
     lost = sorted((tmp_path / "study").rglob("result.json"))[0].parent
     shutil.rmtree(lost)
-    code, _, err = run_study(tmp_path, [*arguments, "hydra/launcher=submitit_local"])
+    code, _, err = run_command(tmp_path, *arguments, "hydra/launcher=submitit_local")
     assert code == 0, err
     assert err.splitlines()[-1] == "tiny: 6 of 6 runs done, 0 running, 0 failed"
     assert metrics_of(tmp_path) == metrics_of(folder)

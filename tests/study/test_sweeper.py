@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from emnist.runs.folder import RunFolder
-from tests.fixtures.commands import environment, error_line
+from tests.fixtures.commands import environment, error_line, run_command
 from tests.fixtures.studies import (
     ACTIVATION,
     NEURONS,
@@ -17,7 +17,6 @@ from tests.fixtures.studies import (
     cells_of,
     plan_of,
     results_of,
-    run_study,
     write_study,
 )
 
@@ -28,7 +27,7 @@ FACTORS = {"neurons": NEURONS, "activation": ACTIVATION}
 def around(tmp_path_factory, glyphs) -> tuple[Path, str, str]:
     """A folder with a finished study of FACTORS, and what it printed. Read it, don't change it."""
     folder = tmp_path_factory.mktemp("around")
-    code, out, err = run_study(folder, [*write_study(folder, FACTORS), *glyphs])
+    code, out, err = run_command(folder, *write_study(folder, FACTORS), *glyphs)
     assert code == 0, err
     return folder, out, err
 
