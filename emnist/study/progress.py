@@ -40,15 +40,17 @@ class Progress:
         self.terminal = sys.stderr.isatty()
         self.console = Console(stderr=True, force_terminal=self.terminal)
         columns = TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[counts]}")
-        self.bar = Bar(*columns, console=self.console, auto_refresh=False, expand=True, disable=not self.terminal)
+        self.bar = Bar(*columns, console=self.console, auto_refresh=False, expand=True)
         self.task = self.bar.add_task(name, total=1, counts="")
 
     def __enter__(self) -> Self:
-        self.bar.start()
+        if self.terminal:
+            self.bar.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.bar.stop()
+        if self.terminal:
+            self.bar.stop()
 
     @contextmanager
     def watch(self, runs: Sequence[Path], later: int) -> Iterator[None]:
