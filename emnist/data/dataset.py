@@ -1,5 +1,5 @@
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -22,6 +22,7 @@ class Dataset:
     test_labels: Tensor
     official: bool | None  # None: unknown
     kind: str  # `official` in words
+    placed: dict[torch.device, tuple[Tensor, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -47,6 +48,16 @@ class Dataset:
         pixels = len(indices) * self.train_images[0].numel()
         mean = sums / pixels
         return mean.item(), (squares / pixels - mean**2).sqrt().item()
+
+    def on(self, device: torch.device) -> tuple[Tensor, ...]:
+        """Training images and labels, test images and labels on a device, copied there once.
+
+        The whole set is 22 MB for a quarter of EMNIST Balanced; a CPU needs no copy.
+        """
+        if device not in self.placed:
+            tensors = self.train_images, self.train_labels, self.test_images, self.test_labels
+            self.placed[device] = tuple(tensor.to(device) for tensor in tensors)
+        return self.placed[device]
 
     def describe(self) -> str:
         return f"{self.name}, {len(self.train_labels):,} + {len(self.test_labels):,} images, {self.kind}"

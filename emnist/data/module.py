@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import lightning as L
 import torch
 
@@ -56,20 +58,24 @@ class DataModule(L.LightningDataModule):
         return f"{len(self.train_indices):,}, validating on {len(self.val_indices):,}"
 
     def setup(self, stage: str) -> None:
-        # The whole set is kept on the device that trains (22 MB for a quarter of EMNIST Balanced); a CPU needs no copy.
         assert self.trainer is not None
-        device, data = self.trainer.strategy.root_device, self.dataset
-        train = data.train_images.to(device), data.train_labels.to(device)
-        test = data.test_images.to(device), data.test_labels.to(device)
+        self.place(self.trainer.strategy.root_device)
+
+    def place(self, device: torch.device) -> None:
+        """Keep the images on the device that trains."""
+        train_images, train_labels, test_images, test_labels = self.dataset.on(device)
         self.sets = {
-            "train": (*train, self.train_indices.to(device)),
-            "val": (*train, self.val_indices.to(device)),
-            "test": (*test, torch.arange(len(data.test_labels), device=device)),
+            "train": (train_images, train_labels, self.train_indices.to(device)),
+            "val": (train_images, train_labels, self.val_indices.to(device)),
+            "test": (test_images, test_labels, torch.arange(len(test_labels), device=device)),
         }
 
     def train_dataloader(self) -> Batches:
         trainer = self.trainer
         assert trainer is not None
+        return self.train_batches(lambda: trainer.current_epoch, trainer.global_rank, trainer.world_size)
+
+    def train_batches(self, epoch: Callable[[], int], rank: int = 0, world_size: int = 1) -> Batches:
         return Batches(
             *self.sets["train"],
             self.batch_size,
@@ -78,9 +84,9 @@ class DataModule(L.LightningDataModule):
             shuffle=True,
             augmentation=self.augmentation,
             seed=self.seed,
-            epoch=lambda: trainer.current_epoch,
-            rank=trainer.global_rank,
-            world_size=trainer.world_size,
+            epoch=epoch,
+            rank=rank,
+            world_size=world_size,
         )
 
     def val_dataloader(self) -> list[Batches]:

@@ -1,11 +1,45 @@
 """The pieces the architectures share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from torch import nn
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 LEAKY_SLOPE = 0.1  # the reference report's, for its CNN; used in every model
+
+
+class ELU(nn.Module):
+    """As nn.ELU, to within 1e-7.
+
+    On a CPU, torch computes exp(x) - 1 with `expm1`, which takes ten times as long as `exp`: a quarter of the time of
+    a step of the MLP.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu":
+            return F.elu(x)
+        return FastELU.apply(x) if self.training else _elu(x)
+
+
+class FastELU(torch.autograd.Function):
+    """ELU with torch's own derivative, in terms of the output."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        y = _elu(x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return torch.ops.aten.elu_backward(gradient, 1.0, 1.0, 1.0, True, *ctx.saved_tensors)
+
+
+def _elu(x: Tensor) -> Tensor:
+    negative = x.float().clamp_max(0).exp().sub(1)  # in 32-bit, since exp(x) is near 1
+    return torch.maximum(x, negative.to(x.dtype))
 
 
 class Activation(NamedTuple):
@@ -15,9 +49,44 @@ class Activation(NamedTuple):
 
 ACTIVATIONS = {
     "relu": Activation(lambda: nn.ReLU(inplace=True), 2**0.5),
-    "elu": Activation(lambda: nn.ELU(inplace=True), 1.2453),  # E = 1 - 2√e Φ(-1) + e² Φ(-2) = 0.6449
+    "elu": Activation(ELU, 1.2453),  # E = 1 - 2√e Φ(-1) + e² Φ(-2) = 0.6449
     "leaky": Activation(lambda: nn.LeakyReLU(LEAKY_SLOPE, inplace=True), (2 / (1 + LEAKY_SLOPE**2)) ** 0.5),
 }
+
+
+class Dropout(nn.Module):
+    """As nn.Dropout, for float [B, neurons], with the masks of `keep_masks`."""
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        (mask,) = keep_masks(1, (x.shape[1], x.shape[0]), [self.p], x.device)
+        return x * mask.t().to(x.dtype).mul_(1 / (1 - self.p))
+
+
+def keep_masks(
+    count: int,
+    shape: tuple[int, int],
+    p: Sequence[float],
+    device: torch.device,
+    generators: Sequence[torch.Generator | None] = (None,),
+) -> Tensor:
+    """True with probability 1 - p, to within 2^-17: bool [count, *shape], each mask with its own p and generator.
+
+    Four numbers of 16 bits are drawn at once, which on two cores takes a tenth of the time of torch's own masks;
+    with those, two layers of dropout took 30% of a step of the MLP.
+    """
+    size = shape[0] * shape[1]
+    numbers = torch.empty(count, -(-size // 4), dtype=torch.int64, device=device)
+    for own, generator in zip(numbers, generators, strict=True):
+        own.random_(-(2**63), None, generator=generator)
+    limits = [round(one * 2**16) - 2**15 for one in p]
+    limit = torch.tensor(limits, dtype=torch.int16, device=device).unsqueeze(1)
+    return (numbers.view(torch.int16)[:, :size] >= limit).view(count, *shape)
 
 
 def find_activation(name: str) -> Activation:

@@ -1,7 +1,7 @@
 from torch import Tensor, nn
 
 from emnist.checks import Count, Probability
-from emnist.models.layers import find_activation, initialize
+from emnist.models.layers import Dropout, find_activation, initialize
 
 PIXELS = 28 * 28
 
@@ -38,7 +38,7 @@ class MLP(nn.Module):
                 layers.append(nn.BatchNorm1d(neurons))
             layers.append(find_activation(activation).build())
             if p > 0:
-                layers.append(nn.Dropout(p))
+                layers.append(Dropout(p))
             width = neurons
         self.layers = nn.Sequential(*layers, nn.Linear(width, num_classes))
         initialize(self, activation, batch_norm)

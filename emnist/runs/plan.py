@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from emnist.runs.stored import Stored
 
@@ -35,6 +35,7 @@ class Plan(Stored):
     study: str
     mode: str  # around, greedy
     runs: list[str]  # names of the runs of each cell, such as fold0_seed0
+    reference_runs: list[str] = Field(default_factory=list)  # of the cell that others are compared with; none: the same
     reference: str  # id of the study's first cell
     overrides: list[str]  # what makes that cell
     factors: list[PlannedFactor]

@@ -52,6 +52,7 @@ class Result(Stored):
     parameters: int
     duration_s: float  # training and evaluation, over all sessions
     images_per_s: float | None  # of training alone
+    together: int = 1  # runs trained at once, by batched matmuls; with more than 1 the times are shares of theirs
     data: DataSummary
     config: Config
     versions: dict[str, str | None]  # of emnist, its commit, Python and the main libraries

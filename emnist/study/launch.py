@@ -2,77 +2,107 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, cast
 
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from emnist.errors import UserError, describe
 from emnist.runs.folder import RunFolder
 from emnist.study.overrides import quoted
 from emnist.study.planning import PlannedRun
-from emnist.training.job import run_job
+from emnist.study.together import is_stackable
+from emnist.training.job import run_job, run_together
+
+Job = list[PlannedRun]  # one run, or several that are trained together
 
 
-def train_run(cfg: DictConfig) -> str | None:
-    """Train or resume one run in the process that the launcher chose. Returns the error message if it failed."""
-    folder = RunFolder(HydraConfig.get().runtime.output_dir)
-    lock = FileLock(folder.lock)
-    try:
+class Worker:
+    """The task of a launcher: trains or resumes the runs of a job in the process that the launcher chose."""
+
+    def __init__(self) -> None:
+        self.together: dict[Path, list[Path]] = {}  # the folders of a job, by its first one
+
+    def __call__(self, cfg: DictConfig) -> str | None:
+        """Returns the error message if a run failed."""
+        path = Path(HydraConfig.get().runtime.output_dir)
+        paths = self.together.get(path, [])
         try:
-            held = lock.acquire(timeout=0)
-        except Timeout:
-            print(f"{folder.path}: waiting for another process that is training it", file=sys.stderr, flush=True)
-            held = lock.acquire()
-        with held:
-            run_job(cfg, folder.path, resume=True, quiet=True)
-    except Exception as error:
-        return describe(error)
-    return None
+            with ExitStack() as locks:
+                for each in sorted(paths or [path]):  # in the same order everywhere, so that no two wait for each other
+                    locks.enter_context(_locked(each))
+                if paths:
+                    run_together(paths, all_cores="BasicLauncher" in HydraConfig.get().launcher._target_)
+                else:
+                    run_job(cfg, path, resume=True, quiet=True)
+        except Exception as error:
+            return describe(error)
+        return None
 
 
-def launch(runs: Sequence[PlannedRun], launcher: Launcher) -> None:
-    """Train these runs; each ends with a result or a failure.
+def _locked(path: Path):
+    lock = FileLock(RunFolder(path).lock)
+    try:
+        return lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{path}: waiting for another process that is training it", file=sys.stderr, flush=True)
+        return lock.acquire()
+
+
+def launch(jobs: Sequence[Job], launcher: Launcher, worker: Worker) -> None:
+    """Train the runs of these jobs; each run ends with a result or a failure.
 
     If the launcher's processes die (a worker killed, no memory left, a cluster's limit), each run that had started is
-    retried alone and the others together: a run whose process dies when it is alone has failed. Raises UserError if
-    the launcher fails before any run starts.
+    retried alone and the others as they were: a run whose process dies when it is alone has failed. Raises UserError
+    if the launcher fails before any run starts.
     """
-    batches = [list(runs)]
+    batches = [list(jobs)]
     while batches:
         batch = unfinished(batches.pop(0))  # a cluster's other jobs continue while one is retried
         if not batch:
             continue
-        before = {run: RunFolder(run.path).last_write for run in batch}
+        runs = [run for job in batch for run in job]
+        before = {run: RunFolder(run.path).last_write for run in runs}
+        worker.together = {job[0].path.absolute(): _prepared(job) for job in batch if is_stackable(job[0].config)}
         try:
-            returned = launcher.launch([[*run.overrides, *_placed(run.path)] for run in batch], initial_job_idx=0)
+            returned = launcher.launch([[*job[0].overrides, *_placed(job[0].path)] for job in batch], initial_job_idx=0)
         except Exception as error:
-            left = unfinished(batch)
+            left = [run for job in unfinished(batch) for run in job]
             started = [run for run in left if RunFolder(run.path).last_write != before[run]]
             if left and not started:
                 raise UserError(f"launcher: {describe(error)}; the same command resumes the study") from error
-            if len(batch) == len(started) == 1:
-                _record_failure(started[0].path, f"its process died ({describe(error).partition('. ')[0]})")
+            if len(runs) == len(started) == 1:
+                _record_failure(started[0], f"its process died ({describe(error).partition('. ')[0]})")
             else:
-                waiting = [run for run in left if run not in started]
-                batches = [*([run] for run in started), waiting, *batches]
+                waiting = [[run for run in job if run not in started] for job in batch]
+                batches = [*([[run]] for run in started), [job for job in waiting if job], *batches]
         else:
-            for run, job in zip(batch, returned, strict=True):
-                if not RunFolder(run.path).has_ended:
-                    _record_failure(run.path, job.return_value)
+            for job, answer in zip(batch, returned, strict=True):
+                for run in (run for left in unfinished([job]) for run in left):
+                    _record_failure(run, answer.return_value)
 
 
-def unfinished(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-    return [run for run in runs if not RunFolder(run.path).has_ended]
+def unfinished(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs with those of their runs that have neither a result nor a failure."""
+    left = [[run for run in job if not RunFolder(run.path).has_ended] for job in jobs]
+    return [job for job in left if job]
+
+
+def _prepared(job: Job) -> list[Path]:
+    """The folders of a job, absolute, each with the configuration of its run."""
+    for run in job:
+        folder = RunFolder(run.path)
+        if not folder.config.exists():
+            folder.write_config(run.config)
+    return [run.path.absolute() for run in job]
 
 
 def _placed(path: Path) -> list[str]:
     return [f"hydra.sweep.dir={quoted(path.parent)}", f"hydra.sweep.subdir={path.name}"]
 
 
-def _record_failure(path: Path, reason: str) -> None:
-    folder = RunFolder(path)
-    folder.write_failure(reason, cast(dict[str, Any], OmegaConf.to_container(folder.read_config(), resolve=True)))
+def _record_failure(run: PlannedRun, reason: str) -> None:
+    RunFolder(run.path).write_failure(reason, run.config)

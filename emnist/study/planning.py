@@ -5,8 +5,8 @@ resolved configuration and its images alone. So a cell that factors or studies s
 that was stopped finds what has been trained.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -32,6 +32,7 @@ class PlannedCell:
 class PlannedRun:
     path: Path
     overrides: tuple[str, ...]
+    config: dict[str, Any] = field(compare=False, repr=False)  # what the overrides make
 
 
 @dataclass(frozen=True)
@@ -101,15 +102,15 @@ class Planner:
             cells = [self.cell(start, factor.name, label) for factor in group for label in study.wanted(factor.name)]
             if cells:
                 cells = list({cell.id: cell for cell in (self.cell(start), *cells)}.values())
-            self.plan.runs = self.run_names(cells)
+            self.enter_runs(cells)
             self.write()
             new = sum(max(count - 1, 0) for count in wanted[number + 1 :])  # a later factor's first cell is known then
-            yield Step([run for cell in cells for run in self.runs(cell)], new * len(study.folds) * len(study.seeds))
+            yield Step(self.runs(cells), new * len(study.runs))
             if study.mode == "greedy":
                 (factor,) = group
                 factor.chosen, start = self.best(factor.name, start)
             else:
-                self.plan.runs = self.run_names(cells)  # the same study may be running on another machine, too
+                self.enter_runs(cells)  # the same study may be running on another machine, too
             self.write()
 
     def cell(self, start: tuple[str, ...], factor: str | None = None, label: str | None = None) -> PlannedCell:
@@ -126,16 +127,24 @@ class Planner:
             self.composed[overrides] = PlannedCell(id, overrides, config)
         return self.composed[overrides]
 
-    def runs(self, cell: PlannedCell) -> list[PlannedRun]:
-        """The runs of a cell: one for every fold and seed of the study."""
+    def runs(self, cells: Sequence[PlannedCell]) -> list[PlannedRun]:
+        """The runs of these cells, of which the first is the one that the others are compared with.
+
+        The first run of each cell comes first, so a study that is stopped has about as many of each.
+        """
+        shared = len(self.study.runs)
         return [
-            PlannedRun(
-                self.folder / cell.id / run_name(fold, seed),
-                (*cell.overrides, f"data.fold={'null' if fold is None else fold}", f"seed={seed}"),
-            )
-            for fold in self.study.folds
-            for seed in self.study.seeds
+            self.run(cell, fold, seed)
+            for number, (fold, seed) in enumerate(self.study.reference_runs)
+            for cell in (cells if number < shared else cells[:1])
         ]
+
+    def run(self, cell: PlannedCell, fold: int | None, seed: int) -> PlannedRun:
+        return PlannedRun(
+            self.folder / cell.id / run_name(fold, seed),
+            (*cell.overrides, f"data.fold={'null' if fold is None else fold}", f"seed={seed}"),
+            {**cell.config, "data": {**cell.config["data"], "fold": fold}, "seed": seed},
+        )
 
     def place(self, factor: PlannedFactor, start: tuple[str, ...]) -> None:
         """Enter the cells of a factor that starts from these overrides."""
@@ -147,17 +156,19 @@ class Planner:
         if factor.reference not in [value.cell for value in factor.values]:
             factor.values.insert(0, _planned(AS_BEFORE, Value(set=[]), factor.reference))
 
-    def run_names(self, cells: list[PlannedCell]) -> list[str]:
-        """Names of this study's runs, and of those on other folds and seeds that have ended in each of the cells.
+    def enter_runs(self, cells: list[PlannedCell]) -> None:
+        """Enter this study's runs, and those on other folds and seeds that have ended in each of the cells.
 
         A greedy study has only its own: on others it might have chosen otherwise.
         """
-        own = [run_name(fold, seed) for fold in self.study.folds for seed in self.study.seeds]
-        if self.study.mode == "greedy" or not cells:
-            return own
-        first, *others = (self.folder / cell.id for cell in cells)
-        trained = [path.name for path in first.glob("*") if RunFolder(path).result.exists()]
-        return sorted({*own, *(name for name in trained if all(RunFolder(cell / name).has_ended for cell in others))})
+        own = [run_name(*run) for run in self.study.runs]
+        reference = [run_name(*run) for run in self.study.reference_runs]
+        if self.study.mode == "around" and cells:
+            first, *others = (self.folder / cell.id for cell in cells)
+            trained = sorted(path.name for path in first.glob("*") if RunFolder(path).result.exists())
+            own += [name for name in trained if all(RunFolder(cell / name).has_ended for cell in others)]
+        self.plan.runs = list(dict.fromkeys(own))
+        self.plan.reference_runs = list(dict.fromkeys([*reference, *own]))
 
     def best(self, factor: str, start: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
         """Label and overrides of the value with the highest validation accuracy, averaged over folds and seeds.
@@ -170,7 +181,7 @@ class Planner:
         before = next((label for label, cell in cells.items() if cell.id == reference.id), AS_BEFORE)
         means = {}
         for label, cell in {before: reference, **cells}.items():  # `before` comes first and wins a tie
-            accuracies = [_val_accuracy(run) for run in self.runs(cell)]
+            accuracies = [_val_accuracy(self.run(cell, *run)) for run in self.study.runs]
             known = [accuracy for accuracy in accuracies if accuracy is not None]
             if len(known) == len(accuracies):
                 means[label] = fmean(known)

@@ -120,7 +120,8 @@ def print_summary(plan: Plan, folder: Path) -> None:
         column.justify = "right"
     for factor in plan.factors:
         for i, value in enumerate(factor.values):
-            paths = [folder / value.cell / run for run in plan.runs] if value.cell else []
+            names = (value.cell == factor.reference and plan.reference_runs) or plan.runs
+            paths = [folder / value.cell / run for run in names] if value.cell else []
             results = [result for path in paths if (result := RunFolder(path).read_result())]
             mark = " *" if value.cell == factor.reference else ""
             mark += " ←" if value.label == factor.chosen else ""
@@ -129,7 +130,7 @@ def print_summary(plan: Plan, folder: Path) -> None:
                 value.label + mark,
                 _mean([result.val_accuracy for result in results]),
                 _mean([result.test_accuracy for result in results]),
-                f"{len(results)}/{len(plan.runs)}",
+                f"{len(results)}/{len(names)}",
             )
         table.add_section()
     Console().print(table)

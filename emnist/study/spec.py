@@ -1,5 +1,6 @@
 """What a study varies: the factors of conf/study/*.yaml, their values, and what the reference report says of each."""
 
+import itertools
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator
@@ -54,8 +55,32 @@ class Study(BaseModel):
     reference: list[Override]
     folds: Annotated[list[int | None], EachOnce]  # None: all training images, no validation
     seeds: Annotated[list[Seed], EachOnce]
+    seeding: Literal["nested", "crossed"] = "nested"
+    reference_times: Count = 1
+    together: Literal["auto", "off"] | Count = "auto"
     only: Annotated[list[str], OneOrMore, EachOnce] | None  # factors, or factor/value; None: all
     factors: dict[str, dict[str, Value]]  # factor → label → value
+    all_folds: Count  # of the training set
+
+    @property
+    def runs(self) -> list[tuple[int | None, int]]:
+        """Fold and seed of each run of a cell: the first seed in every fold, then the next."""
+        return self.first_runs(len(self.seeds) * len(self.folds))
+
+    @property
+    def reference_runs(self) -> list[tuple[int | None, int]]:
+        """Of the cell with which the others are compared: theirs and more."""
+        return self.first_runs(self.reference_times * len(self.seeds) * len(self.folds))
+
+    def first_runs(self, count: int) -> list[tuple[int | None, int]]:
+        """So many runs of a cell, with seeds beyond those of the study as needed."""
+        more = itertools.count(max(self.seeds) + 1)
+        seeds = (seed for seed in itertools.chain(self.seeds, more))
+        runs = ((fold, self._seed(fold, seed)) for seed in seeds for fold in self.folds)
+        return list(itertools.islice(runs, count))
+
+    def _seed(self, fold: int | None, seed: int) -> int:
+        return seed if self.seeding == "crossed" or fold is None else seed * self.all_folds + fold
 
     def wanted(self, factor: str) -> list[str]:
         """Labels of the factor's values that are to be trained."""
@@ -79,7 +104,7 @@ def read_study(name: str, config: dict[str, Any], all_folds: int) -> Study:
         for factor, values in _mapping(f"{where}: factors", config.get("factors")).items()
     }
     folds = list(range(all_folds)) if config.get("folds") is None else config["folds"]
-    study = validate(Study, {**config, "folds": folds, "factors": factors}, "study.")
+    study = validate(Study, {**config, "folds": folds, "factors": factors, "all_folds": all_folds}, "study.")
     for fold in study.folds:
         if fold is None and study.mode == "greedy":
             raise UserError("study.folds=null: a greedy study needs validation accuracies, so each run needs a fold")

@@ -14,11 +14,12 @@ from emnist.errors import UserError, describe
 from emnist.hydra_errors import reworded
 from emnist.runs.config import Split
 from emnist.runs.folder import RunFolder
-from emnist.study.launch import launch, train_run
+from emnist.study.launch import Worker, launch
 from emnist.study.overrides import merge, shared_overrides
 from emnist.study.planning import Planner
 from emnist.study.progress import Progress, print_summary
 from emnist.study.spec import read_study
+from emnist.study.together import groups
 from emnist.training.job import JobFailed
 
 
@@ -45,7 +46,8 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
     planner = Planner(name, study, start, Path(config.hydra.sweep.dir), compose, fingerprint)
     reference = planner.reference.config
     check_reference(name, {**reference, "data": {**reference["data"], "fold": study.folds[0]}})
-    launcher = Plugins.instance().instantiate_launcher(context, train_run, config)
+    worker = Worker()
+    launcher = Plugins.instance().instantiate_launcher(context, worker, config)
     try:
         with Progress(name) as progress:
             for step in planner.steps():
@@ -53,7 +55,7 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
                 for run in missing:
                     RunFolder(run.path).failure.unlink(missing_ok=True)  # failed runs get another chance
                 with progress.watch([run.path for run in step.runs], step.later):
-                    launch(missing, launcher)
+                    launch(list(groups(missing, study.together)), launcher, worker)
     except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns the first into the second
         print(f"study={name}: interrupted; the same command resumes it", file=sys.stderr)
         raise SystemExit(1) from end

@@ -58,9 +58,12 @@ class Classifier(L.LightningModule):
         return self.optimizer
 
     def on_train_epoch_start(self) -> None:
-        # Dropout masks depend on seed and epoch alone, so a resumed run draws the same ones.
-        torch.manual_seed(mix(self.seed, self.current_epoch, 1 + self.global_rank))
+        torch.manual_seed(self.dropout_seed(self.current_epoch, self.global_rank))
         self.loss_sum = torch.zeros((), device=self.device)
+
+    def dropout_seed(self, epoch: int, rank: int = 0) -> int:
+        """Dropout masks depend on seed and epoch alone, so a resumed run draws the same ones."""
+        return mix(self.seed, epoch, 1 + rank)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images, labels = batch
@@ -99,9 +102,13 @@ class Classifier(L.LightningModule):
     def on_train_epoch_end(self) -> None:
         metrics = self._log_metrics("train")
         # Stepped here, since Lightning steps ReduceLROnPlateau only after the checkpoint is written.
+        watched = self.trainer.callback_metrics.get("val_loss")  # never the test loss
+        self.step_scheduler(metrics["loss"] if watched is None else watched.item())
+
+    def step_scheduler(self, watched: float) -> None:
+        """End an epoch for the scheduler, with the loss that ReduceLROnPlateau watches."""
         if isinstance(self.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            watched = self.trainer.callback_metrics.get("val_loss")  # never the test loss
-            self.scheduler.step(metrics["loss"] if watched is None else watched.item())
+            self.scheduler.step(watched)
         elif self.scheduler is not None:
             self.scheduler.step()
 

@@ -31,8 +31,7 @@ def first_process() -> bool:
 
 def log_to(path: Path, terminal: bool = True) -> None:
     """Send this process's log to the file, and to the terminal's stderr; nowhere else."""
-    file = logging.FileHandler(path)
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    file = file_handler(path)
     root = logging.getLogger()
     for handler in root.handlers[:]:
         root.removeHandler(handler)
@@ -43,6 +42,20 @@ def log_to(path: Path, terminal: bool = True) -> None:
     threading.excepthook = lambda thrown: logging.getLogger("emnist").debug("in a thread", exc_info=thrown.exc_value)
     root.setLevel(logging.INFO if first else logging.ERROR)
     logging.getLogger("emnist").setLevel(logging.DEBUG if first else logging.ERROR)
+
+
+def file_handler(path: Path) -> logging.Handler:
+    """Appends lines with the time to a run's log."""
+    file = logging.FileHandler(path)
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    return file
+
+
+def log_of_one(path: Path) -> logging.Logger:
+    """A log of its own for one of several runs in this process."""
+    log = logging.Logger("emnist.train", logging.DEBUG)
+    log.addHandler(file_handler(path))
+    return log
 
 
 def quiet_lightning() -> None:

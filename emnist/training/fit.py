@@ -2,9 +2,11 @@
 
 import logging
 import os
+from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
+import torch
 
 from emnist.checks import directory, validate
 from emnist.data.module import DataModule
@@ -24,36 +26,66 @@ from emnist.training.trainer import build_trainer
 log = logging.getLogger(__name__)
 
 
+@dataclass
+class Training:
+    """What a run needs to be trained: data, network and the record of its epochs."""
+
+    config: dict[str, Any]
+    data: DataModule
+    classifier: Classifier
+    recorder: Recorder
+    code: dict[str, str | None]  # versions
+
+    @property
+    def folder(self) -> RunFolder:
+        return self.recorder.folder
+
+
 def fit(config: dict[str, Any], folder: RunFolder, progress_bar: bool = False) -> Result | None:
     """Train with the resolved configuration and leave all artifacts of the run in `folder`.
 
     If the folder holds last.ckpt, training continues after that epoch. Returns the result, None in the secondary
     processes of a distributed run. Raises UserError if the configuration is invalid.
     """
+    set_up_process(config)
+    training = prepare(config, folder)
+    data, recorder = training.data, training.recorder
+    trainer = build_trainer(config, recorder, early_stopping="val" in data.evaluated, progress_bar=progress_bar)
+    log.info("in %s", trainer.precision)
+    stopped = train(trainer, training.classifier, data, recorder)
+    if not trainer.is_global_zero:
+        return None
+    return finish(training, stopped, trainer.strategy.root_device, trainer.precision)
+
+
+def set_up_process(config: dict[str, Any]) -> None:
+    """Threads, devices and the output of libraries. Raises UserError if a run-level key is invalid."""
+    validate(RunConfig, config)
+    quiet_lightning()
+    use_threads(config["threads"])
+    hide_absent_gpu()
+
+
+def prepare(config: dict[str, Any], folder: RunFolder, log: logging.Logger = log) -> Training:
+    """Load the data and build the network. Raises UserError if the configuration is invalid."""
     validate(RunConfig, config)
     config["data"]["root"] = os.path.abspath(directory("data.root", config["data"]["root"]))
     code = versions()
     if first_process():
         folder.clean()
         folder.write_config(config)
-
-    quiet_lightning()
-    use_threads(config["threads"])
-    hide_absent_gpu()
     L.seed_everything(config["seed"], verbose=False)
     data = DataModule(**config["data"], augmentation=config["augmentation"], seed=config["seed"])
     log.info("data: %s; training on %s", data.dataset.describe(), data.describe_fold())
     classifier = build_classifier(config, data)
-    recorder = Recorder(folder)
-    trainer = build_trainer(config, recorder, early_stopping="val" in data.evaluated, progress_bar=progress_bar)
-    parameters = classifier.parameter_count
-    log.info("%s with %s parameters in %s", config["model"]["name"], f"{parameters:,}", trainer.precision)
+    log.info("%s with %s parameters", config["model"]["name"], f"{classifier.parameter_count:,}")
+    return Training(config, data, classifier, Recorder(folder, log), code)
 
-    stopped = train(trainer, classifier, data, recorder)
-    if not trainer.is_global_zero:
-        return None
 
-    device = trainer.strategy.root_device
+def finish(training: Training, stopped: str, device: torch.device, precision: str, together: int = 1) -> Result:
+    """Test the best epoch and write all artifacts of a trained run; `together` is how many shared its steps."""
+    config, data, classifier, recorder = training.config, training.data, training.classifier, training.recorder
+    folder = training.folder
     logits = predict_test_set(folder, data, device) if recorder.rows else None  # None: diverged in the first epoch
     result = Result(
         **test_metrics(logits, data.dataset.test_labels),
@@ -61,9 +93,10 @@ def fit(config: dict[str, Any], folder: RunFolder, progress_bar: bool = False) -
         best_epoch=recorder.best_epoch,
         epochs=len(recorder.rows),
         stopped=stopped,
-        parameters=parameters,
+        parameters=classifier.parameter_count,
         duration_s=round(recorder.seconds, 3),
         images_per_s=recorder.images_per_s,
+        together=together,
         data=DataSummary(
             split=data.dataset.split,
             description=data.dataset.describe(),
@@ -74,15 +107,15 @@ def fit(config: dict[str, Any], folder: RunFolder, progress_bar: bool = False) -
             fingerprint=data.dataset.fingerprint,
         ),
         config=config,
-        versions=code,
-        device={**describe_device(device), "precision": trainer.precision},
+        versions=training.code,
+        device={**describe_device(device), "precision": precision},
     )
     figures = draw_figures(recorder, data, logits)
     for name, png in figures.items():
         folder.write_figure(name, png)
     recorder.finish(figures, result, classifier.network)
     folder.write_result(result)  # last: a result that exists says that the run is complete
-    log.debug("test accuracy %s, validation accuracy %s", result.test_accuracy, result.val_accuracy)
+    recorder.logger.debug("test accuracy %s, validation accuracy %s", result.test_accuracy, result.val_accuracy)
     return result
 
 

@@ -34,3 +34,8 @@ def choose_precision(precision: str, accelerator: str) -> str:
     else:
         has_bf16 = False
     return "bf16-mixed" if has_bf16 else "32-true"
+
+
+def device_of(accelerator: str) -> torch.device:
+    """The one device that Lightning would train on with this accelerator (auto, cpu, gpu or cuda)."""
+    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")

@@ -3,6 +3,7 @@
 import atexit
 import gc
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from emnist.errors import Reported, UserError, describe
-from emnist.training.console import log_to, print_result
+from emnist.training.console import log_of_one, log_to, print_result
 
 if TYPE_CHECKING:
     from emnist.runs.folder import RunFolder
@@ -52,6 +53,61 @@ def run_job(cfg: DictConfig, path: Path, resume: bool = False, quiet: bool = Fal
     if result and not quiet:
         print_result(result, path)
     return result
+
+
+def run_together(paths: Sequence[Path], all_cores: bool = False) -> None:
+    """Train the runs whose configurations are in these folders at once; each ends with a result or a failure.
+
+    They compute with the number of threads in their configuration, or with all cores. Raises JobFailed if any failed.
+    """
+    from emnist.runs.folder import RunFolder
+    from emnist.training.fit import Training, prepare, set_up_process
+    from emnist.training.hardware import device_of
+    from emnist.training.together import train_together
+
+    _freeze_imports()
+    folders = [folder for folder in map(RunFolder, paths) if not folder.result.exists()]
+    if not folders:
+        return
+    log_to(folders[0].log, terminal=False)
+    logs = {folder: log_of_one(folder.log) for folder in folders}
+    errors: dict[RunFolder, str] = {}
+
+    def fail(folder: RunFolder, error: Exception) -> None:
+        errors[folder] = describe(error)
+        logs[folder].error("error: %s", errors[folder])
+        logs[folder].debug("traceback", exc_info=error)
+        with suppress(Exception):
+            folder.write_failure(errors[folder], config_of(folder))
+
+    def config_of(folder: RunFolder) -> dict[str, Any]:
+        return cast(dict[str, Any], OmegaConf.to_container(folder.read_config(), resolve=True))
+
+    try:
+        trainings: list[Training] = []
+        for folder in folders:
+            try:
+                folder.failure.unlink(missing_ok=True)
+                config = config_of(folder)
+                set_up_process({**config, "threads": None} if all_cores else config)
+                trainings.append(prepare(config, folder, logs[folder]))
+            except Exception as error:
+                fail(folder, error)
+        try:
+            sizes = {len(training.data.train_indices) for training in trainings}  # of folds, which may differ by one
+            for size in sorted(sizes):
+                same = [training for training in trainings if len(training.data.train_indices) == size]
+                train_together(same, device_of(same[0].config["trainer"]["accelerator"]))
+        except Exception as error:
+            for training in trainings:
+                if not training.folder.result.exists():
+                    fail(training.folder, error)
+    finally:
+        for log in logs.values():
+            for handler in log.handlers:
+                handler.close()
+    if errors:
+        raise JobFailed(next(iter(errors.values())))
 
 
 def _train(cfg: DictConfig, folder: "RunFolder", progress_bar: bool) -> "Result | None":

@@ -19,13 +19,14 @@ class Recorder(Checkpoint):
 
     The best epoch is the first with the highest validation accuracy; without validation, the last. The state of
     this callback is part of last.ckpt, so a resumed run continues where that epoch ended. Lightning calls
-    Checkpoint callbacks last, when all other metrics and states of the epoch are final.
+    Checkpoint callbacks last, when all other metrics and states of the epoch are final. Runs that are trained together
+    have no Trainer and call `add_epoch` themselves.
     """
 
     STATE = ("rows", "best_epoch", "seconds", "train_seconds", "images", "stopped")
 
-    def __init__(self, folder: RunFolder):
-        self.folder = folder
+    def __init__(self, folder: RunFolder, logger: logging.Logger = log):
+        self.folder, self.logger = folder, logger
         self.tensorboard = TensorBoardLog(folder)
         self.rows: list[dict[str, float]] = []  # of metrics.csv
         self.best_epoch: int | None = None  # epochs count from 1
@@ -54,7 +55,7 @@ class Recorder(Checkpoint):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self.rows:
-            log.info("resumed after epoch %d", len(self.rows))
+            self.logger.info("resumed after epoch %d", len(self.rows))
         self.clock = time.perf_counter()
         if self.stopped:  # resumed after early stopping, which Lightning doesn't remember
             trainer.should_stop = True
@@ -68,39 +69,45 @@ class Recorder(Checkpoint):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
-        epoch = trainer.current_epoch + 1
-        row = {"epoch": epoch, "lr": self.lr, **metrics}
-        improved = "val_accuracy" not in row or row["val_accuracy"] > self.best.get("val_accuracy", -1)
-        self.rows.append(row)
-        if improved:
-            self.best_epoch = epoch
-        if trainer.should_stop:
-            self.stopped = "early_stopping"
         now = time.perf_counter()
         seconds, self.clock = now - self.clock, now  # including the checkpoints of the epoch before
-        self.seconds += seconds
         self.train_seconds += self.train_end - self.epoch_start
         self.images += cast(Classifier, pl_module).images_in_epoch
-
+        improved = self.add_epoch(metrics, self.lr, seconds, trainer.should_stop, trainer.max_epochs)
         if trainer.is_global_zero:
-            self.tensorboard.log_epoch(epoch, metrics, self.lr, seconds)
+            self.tensorboard.log_epoch(len(self.rows), metrics, self.lr, seconds)
         if improved:
             trainer.save_checkpoint(self.folder.best, weights_only=True)
         if trainer.is_global_zero:
             self.folder.write_metrics(self.rows)
         trainer.save_checkpoint(self.folder.last)
+
+    def add_epoch(
+        self, metrics: dict[str, float], lr: float, seconds: float, stop: bool, max_epochs: int | None
+    ) -> bool:
+        """Add a finished epoch, after which training stops early if `stop`. Returns whether it is the best so far."""
+        epoch = len(self.rows) + 1
+        row = {"epoch": epoch, "lr": lr, **metrics}
+        improved = "val_accuracy" not in row or row["val_accuracy"] > self.best.get("val_accuracy", -1)
+        self.rows.append(row)
+        if improved:
+            self.best_epoch = epoch
+        if stop:
+            self.stopped = "early_stopping"
+        self.seconds += seconds
         parts = [
             f"{part} loss {row[f'{part}_loss']:.4f} acc {row[f'{part}_accuracy']:.2%}"
             for part in ("train", "val")
             if f"{part}_loss" in row
         ]
-        log.info("epoch %d/%s  %s  %.1f s", epoch, trainer.max_epochs, "  ".join(parts), seconds)
+        self.logger.info("epoch %d/%s  %s  %.1f s", epoch, max_epochs, "  ".join(parts), seconds)
+        return improved
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         if isinstance(exception, Diverged):
             self.seconds += time.perf_counter() - self.clock
         if isinstance(exception, KeyboardInterrupt):
-            log.warning("interrupted; to resume: python -m emnist.train resume=%s", self.folder.path)
+            self.logger.warning("interrupted; to resume: python -m emnist.train resume=%s", self.folder.path)
 
     def finish(self, figures: dict[str, bytes], result: Result, network: nn.Module) -> None:
         """Hand the outcome of the run to TensorBoard; see `TensorBoardLog.finish`."""

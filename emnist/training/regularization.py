@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -6,24 +7,37 @@ from torch import Tensor, nn
 from emnist.checks import NonNegative, construct
 from emnist.errors import unknown
 
-PENALTIES: dict[str, Callable[[Tensor], Tensor]] = {
-    "l1": lambda weight: weight.abs().sum(),
-    "l2": lambda weight: weight.square().sum(),
+
+class Term(NamedTuple):
+    value: Callable[[Tensor], Tensor]  # of all weights of a layer
+    derivative: Callable[[Tensor], Tensor]  # by each of them
+
+
+PENALTIES = {
+    "l1": Term(lambda weight: weight.abs().sum(), torch.sign),
+    "l2": Term(lambda weight: weight.square().sum(), lambda weight: 2 * weight),
 }
 
 
 class Penalty:
-    """strength × Σ penalty(weight) over the weights of the linear and convolution layers of a network.
+    """strength × Σ term(weight) over the weights of the linear and convolution layers of a network.
 
     Biases and batch norm have no penalty. Called without arguments; returns a scalar to add to the loss.
     """
 
-    def __init__(self, penalty: Callable[[Tensor], Tensor], network: nn.Module, strength: NonNegative):
-        self.penalty, self.strength = penalty, strength
+    def __init__(self, term: Term, network: nn.Module, strength: NonNegative):
+        self.term, self.strength = term, strength
         self.weights = [m.weight for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
 
     def __call__(self) -> Tensor:
-        return self.strength * torch.stack([self.penalty(weight) for weight in self.weights]).sum()
+        return self.strength * torch.stack([self.term.value(weight) for weight in self.weights]).sum()
+
+    @torch.no_grad()
+    def add_gradient(self) -> None:
+        """Add the gradient of the penalty to that of the weights, without a backward pass."""
+        for weight in self.weights:
+            assert weight.grad is not None
+            weight.grad.add_(self.term.derivative(weight), alpha=self.strength)
 
 
 def build_penalty(network: nn.Module, name: str, strength: float) -> Penalty | None:
