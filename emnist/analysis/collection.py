@@ -61,6 +61,11 @@ class Run:
         arrays = None if self.result is None else self.folder.read_predictions("label", "predicted")
         return None if arrays is None else (arrays[0], arrays[1])
 
+    @cached_property
+    def right(self) -> np.ndarray | None:
+        """Whether each test image was classified correctly, bool [N]; None without a test."""
+        return None if self.predictions is None else self.predictions[0] == self.predictions[1]
+
     @property
     def num_classes(self) -> int:
         """0 without a test."""

@@ -1,6 +1,7 @@
 """The results of a study: every value of a factor compared with its starting configuration, with a verdict."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -8,22 +9,34 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emnist.analysis.collection import FAILED, FINISHED, UNFINISHED, Cell, Collection, Run
+from emnist.analysis.collection import FAILED, FINISHED, UNFINISHED, Cell, Collection
 from emnist.analysis.statistics import (
     LEVEL,
+    corrected_mean_interval,
     holm,
-    mean_interval,
-    paired_interval,
-    paired_p,
+    mcnemar_interval,
+    mcnemar_p,
     proportions_differ,
     wilson_interval,
+)
+from emnist.analysis.variance import Prior, Sample, accuracy_interval, moderate
+from emnist.analysis.verdict import (
+    EQUAL,
+    INCOMPLETE,
+    UNDECIDED,
+    Contrast,
+    Interval,
+    alone,
+    bonferroni_limit,
+    contrast,
+    images_needed,
+    more_runs,
+    simultaneous,
 )
 from emnist.runs.plan import Plan, PlannedValue
 from emnist.runs.result import DIVERGED
 
 OFFICIAL_TEST_IMAGES = 18_800  # of the reference report
-NO_DIFFERENCE = "no measurable difference"
-INCOMPLETE = "incomplete"
 
 
 class Estimate(NamedTuple):
@@ -36,23 +49,21 @@ class Estimate(NamedTuple):
 
 @dataclass
 class Difference:
-    """The difference in test accuracy between two cells on the same test images."""
+    """The difference in test accuracy between two settings, measured on the same test images."""
 
-    estimate: Estimate
-    p: float  # uncorrected
-    pairs: int  # trainings with the same fold and seed
-    same_sign: int  # pairs whose difference has the sign of the mean
-    planned: int  # pairs
-    p_corrected: float | None = None  # for the number of comparisons
+    estimate: Estimate  # with an interval that covers all differences of the study together
+    p: float  # of no difference, corrected for the number of comparisons
+    verdict: str  # better, worse, equal, undecided, incomplete
+    runs: int
+    reference_runs: int
+    more_runs: int | None = None  # that would probably settle an undecided one; None: none would, or unknown
+    images: int | None = None  # test images that would probably settle it with the runs at hand
+    reason: str = ""  # why there can be no verdict
 
     @property
-    def verdict(self) -> str:
-        """better or worse only if no run is missing, p is below 0.05 and all pairs of runs agree in sign."""
-        if self.pairs < self.planned:
-            return INCOMPLETE  # the missing or diverged ones may be the worst
-        if self.p_corrected is None or self.p_corrected >= LEVEL or self.same_sign < self.pairs:
-            return NO_DIFFERENCE
-        return "better" if self.estimate.mean > 0 else "worse"
+    def of_networks(self) -> bool:
+        """One run has shown nothing about another training: interval and p are about these two networks alone."""
+        return min(self.runs, self.reference_runs) < 2
 
 
 @dataclass
@@ -66,8 +77,10 @@ class Claim:
     def agrees(self, verdict: str) -> str:
         if verdict == INCOMPLETE:
             return ""
-        if verdict == NO_DIFFERENCE:
-            return "not confirmed" if self.direction in ("better", "worse") else "yes"
+        if verdict == UNDECIDED:
+            return "undecided"
+        if verdict == EQUAL:
+            return "no" if self.direction in ("better", "worse") else "yes"
         return "yes" if verdict == self.direction or (verdict, self.direction) == ("worse", "not better") else "no"
 
 
@@ -77,7 +90,7 @@ class Row:
 
     label: str
     cell: Cell
-    planned: int  # runs
+    names: list[str]  # of its runs
     is_start: bool  # the other values of the factor are compared with it
     is_chosen: bool  # by a greedy study
     published: float | None
@@ -85,6 +98,11 @@ class Row:
     val: Estimate | None
     test: Estimate | None
     difference: Difference | None
+
+    @property
+    def planned(self) -> int:
+        """Runs."""
+        return len(self.names)
 
     @property
     def problem(self) -> str:
@@ -112,61 +130,138 @@ class StudyResult:
     start: Cell
     best: Cell | None  # by mean validation accuracy, among the cells with all their runs
     runs: list[str]  # names, in each cell
+    reference_runs: list[str]  # names, in the starting cell
     folder: Path
+    delta: float  # as a fraction of 1
+    looks: list[int]  # of a study that decides
     namesake: str | None = None  # the name it shares with a study in another folder
     factors: dict[str, list[Row]] = field(default_factory=dict)
 
     @property
     def planned(self) -> int:
-        """Runs a cell."""
+        """Runs a cell, except of those with more."""
         return len(self.runs)
 
     @property
+    def rows(self) -> list[tuple[str, Row]]:
+        """Factor and value of every row."""
+        return [(factor, row) for factor, rows in self.factors.items() for row in rows]
+
+    @property
     def cells(self) -> list[Cell]:
-        """Each once."""
-        cells = {self.start.id: self.start} | {row.cell.id: row.cell for rows in self.factors.values() for row in rows}
+        """Each once, with all its runs."""
+        cells = {self.start.id: self.start}
+        for _, row in self.rows:
+            if row.cell.id not in cells or len(row.cell.runs) > len(cells[row.cell.id].runs):
+                cells[row.cell.id] = row.cell
         return [cell for id, cell in cells.items() if id]
+
+    def run_names(self, cell: Cell) -> list[str]:
+        """The names of all runs that the study wants of a cell."""
+        names = [row.names for _, row in self.rows if row.cell.id == cell.id]
+        return max(names, key=len, default=self.runs)
 
     @property
     def compared(self) -> list[tuple[str, Row, Difference]]:
         """Factor, value and difference of every comparison."""
-        rows = [(factor, row) for factor, rows in self.factors.items() for row in rows]
-        return [(factor, row, row.difference) for factor, row in rows if row.difference is not None]
+        return [(factor, row, row.difference) for factor, row in self.rows if row.difference is not None]
 
 
 def compare(plan: Plan, folder: Path, collection: Collection) -> StudyResult:
     """The study with this plan, from the runs that exist. Test accuracies choose nothing."""
-
-    def cell(id: str | None) -> Cell:
-        return collection.cell(id, folder, plan.runs)
-
-    study = StudyResult(plan.study, plan.mode, plan.overrides, cell(plan.reference), None, plan.runs, folder)
-    planned = len(plan.runs)
+    reference_runs = plan.reference_runs or plan.runs
+    start = collection.cell(plan.reference, folder, reference_runs)
+    study = StudyResult(
+        plan.study,
+        plan.mode,
+        plan.overrides,
+        start,
+        None,
+        plan.runs,
+        reference_runs,
+        folder,
+        plan.delta / 100,
+        plan.looks,
+    )
+    against: list[tuple[Row, Cell]] = []  # each row and what it is compared with
     for factor in plan.factors:
-        start = cell(factor.reference)
         starts = [value for value in factor.values if value.cell == factor.reference and value.cell]
         rows = study.factors[factor.name] = []
         for value in factor.values:
-            here = cell(value.cell)
             is_start = value in starts
-            rows.append(
-                Row(
-                    label=value.label,
-                    cell=here,
-                    planned=planned,
-                    is_start=is_start,
-                    is_chosen=value.label == factor.chosen,
-                    published=value.published,
-                    claim=None if is_start or not starts else claim(value, starts[0]),
-                    val=val_accuracy(here),
-                    test=test_accuracy(here),
-                    difference=None if is_start else difference(here, start, planned),
-                )
+            names = plan.runs_against(value) if is_start else plan.runs_of(value)
+            here = collection.cell(value.cell, folder, names)
+            row = Row(
+                label=value.label,
+                cell=here,
+                names=names,
+                is_start=is_start,
+                is_chosen=value.label == factor.chosen,
+                published=value.published,
+                claim=None if is_start or not starts else claim(value, starts[0]),
+                val=val_accuracy(here),
+                test=None,
+                difference=None,
             )
-    correct([difference for *_, difference in study.compared])
-    complete = [c for c in study.cells if len(c.values("val_accuracy")) == planned]
+            rows.append(row)
+            if not is_start:
+                against.append((row, collection.cell(factor.reference, folder, plan.runs_against(value))))
+    pools = [study.cells]
+    if plan.looks and plan.mode == "greedy":  # each step was decided by what was known then
+        pools = [[start, *(row.cell for row in rows)] for rows in study.factors.values()]
+    for pool in pools:
+        prior = moderate([sample for cell in pool if (sample := sample_of(cell, plan.looks)) is not None])
+        ids = {cell.id for cell in pool}
+        for _, row in study.rows:
+            if row.cell.id in ids:
+                row.test = test_accuracy(row.cell, prior)
+        compare_rows([pair for pair in against if pair[0].cell.id in ids], prior, study.delta, plan)
+    complete = [c for c in study.cells if len(c.values("val_accuracy")) >= study.planned]
     study.best = max(complete, key=lambda c: fmean(c.values("val_accuracy")), default=None)
     return study
+
+
+def compare_rows(pairs: Sequence[tuple[Row, Cell]], prior: Prior, delta: float, plan: Plan) -> None:
+    """Enter the differences of these rows from the cells they are compared with."""
+    contrasts: list[tuple[Row, Contrast]] = []
+    networks: list[tuple[Row, np.ndarray]] = []  # one pair of runs
+    for row, cell in pairs:
+        here, there = common(row.cell, cell)
+        if here is None or there is None:
+            continue
+        if min(here.runs, there.runs) > 1:
+            contrasts.append((row, contrast(here, there, prior)))
+        elif (answers := one_pair(row.cell, cell)) is not None:
+            networks.append((row, answers))
+    if contrasts:
+        every = [c for _, c in contrasts]
+        if plan.looks:
+            level = LEVEL / len(plan.looks)
+            intervals, limit = (
+                [alone(c, level, plan.comparisons) for c in every],
+                bonferroni_limit(level, plan.comparisons),
+            )
+        else:
+            intervals, limit = simultaneous(every, LEVEL)
+        for (row, c), interval in zip(contrasts, intervals, strict=True):
+            row.difference = measured(c, interval, limit, delta, row.planned)
+    p = holm([mcnemar_p(answers) for _, answers in networks])
+    for (row, answers), corrected in zip(networks, p, strict=True):
+        estimate = Estimate(float(answers.mean()), *mcnemar_interval(answers))
+        missing = len(row.cell.tested) < row.planned
+        row.difference = Difference(estimate, corrected, INCOMPLETE if missing else UNDECIDED, 1, 1)
+
+
+def measured(c: Contrast, interval: Interval, limit: float, delta: float, planned: int) -> Difference:
+    """The difference of two settings with several runs each."""
+    verdict = interval.verdict(delta) if c.value.runs >= planned else INCOMPLETE  # missing ones may be the worst
+    difference = Difference(
+        Estimate(c.mean, interval.low, interval.high), interval.p, verdict, c.value.runs, c.reference.runs
+    )
+    if verdict == UNDECIDED:
+        difference.more_runs = more_runs(c, limit, delta)
+        difference.images = images_needed(c, limit, delta)
+    return difference
 
 
 def claim(value: PlannedValue, start: PlannedValue) -> Claim | None:
@@ -184,61 +279,73 @@ def claim(value: PlannedValue, start: PlannedValue) -> Claim | None:
 
 
 def val_accuracy(cell: Cell) -> Estimate | None:
-    """Mean over the runs, with an interval from their spread or, for a single run, from the number of images."""
+    """Mean over the runs with an interval that knows that folds overlap; for a single run, from its images."""
     values = cell.values("val_accuracy")
     if not values:
         return None
     if len(values) > 1:
-        return Estimate(fmean(values), *mean_interval(values))
+        return Estimate(fmean(values), *corrected_mean_interval(values, overlap(cell)))
     results = [run.result for run in cell.runs if run.result is not None]
     images = next(result.data.val for result in results if result.val_accuracy is not None)
     return Estimate(values[0], *wilson_interval(values[0] * images, images))
 
 
-def test_accuracy(cell: Cell) -> Estimate | None:
-    """Mean over the runs, which share the test images, with Wilson's interval for that number of images."""
+def test_accuracy(cell: Cell, prior: Prior | None = None) -> Estimate | None:
+    """Mean over the runs, with an interval for other trainings and other images; for a single run, other images only."""
     results = [run.result for run in cell.tested if run.result is not None]
     if not results:
         return None
     mean, images = fmean(cell.values("test_accuracy")), results[0].data.test
-    return Estimate(mean, *wilson_interval(mean * images, images))
+    sample = sample_of(cell)
+    if sample is None or sample.runs < 2:
+        return Estimate(mean, *wilson_interval(mean * images, images))
+    return Estimate(mean, *accuracy_interval(sample, prior or moderate([]), LEVEL))
 
 
-def difference(cell: Cell, start: Cell, planned: int = 1) -> Difference | None:
-    """The paired comparison of two cells over runs with the same fold and seed, `planned` of them.
+def overlap(cell: Cell) -> float:
+    """Validation over training images of a run, by which the training sets of folds are correlated."""
+    return 1 / (cell.config["data"]["folds"] - 1)
 
-    None if no pair of runs was tested on the same images.
+
+def sample_of(cell: Cell, looks: Sequence[int] = ()) -> Sample | None:
+    """The answers of the runs that have predictions; of a study that decides, of those at its first look."""
+    answers = [right for run in cell.tested if (right := run.right) is not None]
+    if not answers:
+        return None
+    sample = Sample(np.stack(answers), overlap(cell))
+    return sample.first(looks[0]) if looks else sample
+
+
+def common(cell: Cell, other: Cell) -> tuple[Sample | None, Sample | None]:
+    """The answers of two cells; None for both if they were tested on other images."""
+    here, there = sample_of(cell), sample_of(other)
+    if here is None or there is None or cell.fingerprint != other.fingerprint:
+        return None, None
+    return here, there
+
+
+def one_pair(cell: Cell, other: Cell) -> np.ndarray | None:
+    """Per test image 1 if only the run of `cell` is right, -1 if only that of `other` is, else 0: int64 [N].
+
+    Of the first two runs with the same fold and seed; None if there are none.
     """
-    others = {(run.fold, run.seed): run for run in start.tested}
-    sums = []
+    others = {(run.fold, run.seed): run for run in other.tested}
     for run in cell.tested:
-        other = others.get((run.fold, run.seed))
-        if other is not None and (pair := right_more_often(run, other)) is not None:
-            sums.append(pair)
-    if not sums:
+        if (before := others.get((run.fold, run.seed))) and run.right is not None and before.right is not None:
+            return run.right.astype(int) - before.right.astype(int)
+    return None
+
+
+def difference(cell: Cell, other: Cell, others: int = 1) -> Difference | None:
+    """The difference between two cells, as one of so many comparisons; None on other images."""
+    here, there = common(cell, other)
+    if here is None or there is None:
         return None
-    total = np.sum(sums, axis=0)
-    sign = np.sign(total.sum())
-    return Difference(
-        estimate=Estimate(float(total.mean()) / len(sums), *paired_interval(total, len(sums))),
-        p=paired_p(total),
-        pairs=len(sums),
-        planned=planned,
-        same_sign=sum(int(np.sign(pair.sum()) == sign) for pair in sums),
-    )
-
-
-def right_more_often(run: Run, other: Run) -> np.ndarray | None:
-    """Per test image 1 if only `run` is right, -1 if only `other` is, else 0: int64 [N]; None on other images."""
-    if run.predictions is None or other.predictions is None:
-        return None
-    (labels, predicted), (other_labels, other_predicted) = run.predictions, other.predictions
-    if run.fingerprint != other.fingerprint or not np.array_equal(labels, other_labels):
-        return None
-    return (predicted == labels).astype(int) - (other_predicted == labels)
-
-
-def correct(differences: list[Difference]) -> None:
-    """Correct the p of these comparisons for their number."""
-    for d, p in zip(differences, holm([d.p for d in differences]), strict=True):
-        d.p_corrected = p
+    if min(here.runs, there.runs) < 2:
+        answers = one_pair(cell, other)
+        if answers is None:
+            return None
+        estimate = Estimate(float(answers.mean()), *mcnemar_interval(answers))
+        return Difference(estimate, min(1.0, others * mcnemar_p(answers)), UNDECIDED, here.runs, there.runs)
+    c = contrast(here, there, moderate([]))
+    return measured(c, alone(c, LEVEL, others), bonferroni_limit(LEVEL, others), 0.0, here.runs)

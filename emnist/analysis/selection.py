@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from emnist.analysis.collection import Cell
-from emnist.analysis.comparison import Difference, correct, difference
+from emnist.analysis.comparison import Difference, difference
+from emnist.analysis.verdict import BETTER, UNDECIDED, WORSE
 
 
 @dataclass
@@ -16,6 +17,16 @@ class Candidate:
     cell: Cell
     label: str
     planned: int  # runs
+
+    @property
+    def epochs(self) -> int:
+        """At most."""
+        return self.cell.config["trainer"]["max_epochs"]
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether all its runs stopped because more epochs did not help."""
+        return all(run.result is not None and run.result.stopped == "early_stopping" for run in self.cell.tested)
 
 
 @dataclass
@@ -28,10 +39,17 @@ class Selection:
 
     @property
     def differences(self) -> list[tuple[Candidate, Candidate, Difference]]:
-        """Each best cell compared with those before it; p corrected for the number of comparisons."""
-        pairs = itertools.combinations(self.best, 2)
-        compared = [(a, b, d) for a, b in pairs if (d := difference(b.cell, a.cell)) is not None]
-        correct([d for *_, d in compared])
+        """Each best cell compared with those before it, corrected for the number of comparisons.
+
+        Which model is better is undecided where the one that seems worse might only need more epochs.
+        """
+        pairs = list(itertools.combinations(self.best, 2))
+        compared = [(a, b, d) for a, b in pairs if (d := difference(b.cell, a.cell, len(pairs))) is not None]
+        for a, b, d in compared:
+            lower, higher = (b, a) if d.verdict == WORSE else (a, b)
+            if d.verdict in (BETTER, WORSE) and lower.epochs < higher.epochs and not lower.stopped_early:
+                d.verdict = UNDECIDED
+                d.reason = f"{lower.epochs} epochs against {higher.epochs}: more might help"
         return compared
 
 

@@ -19,34 +19,29 @@ def wilson_interval(correct: float, images: int) -> tuple[float, float]:
     return min(float(low), share), max(float(high), share)  # rounding can exclude it where all are correct
 
 
-def mean_interval(values: list[float]) -> tuple[float, float]:
-    """95% t-interval of the mean of two or more accuracies. Folds share training images, so it is approximate."""
-    low, high = DescrStatsW(values).tconfint_mean(alpha=LEVEL)
-    return max(float(low), 0.0), min(float(high), 1.0)
+def corrected_mean_interval(values: list[float], overlap: float) -> tuple[float, float]:
+    """95% t-interval of the mean of two or more accuracies of trainings whose training sets overlap.
 
-
-def paired_p(differences: np.ndarray) -> float:
-    """Exact two-sided p of the hypothesis that two classifiers are equally accurate, from an integer per test image.
-
-    The integer is how many trainings of the first were right minus how many of the second. With one pair of
-    trainings it is -1, 0 or 1 and this is McNemar's exact test (1947). With more, an image counts once however
-    many trainings saw it: under the hypothesis the sign of its integer is random, and this is the distribution of
-    the sum over all signs (a sign-flip permutation test). Own code: libraries draw random signs, this counts all.
+    `overlap` is validation over training images. Nadeau and Bengio, Inference for the generalization error, 2003.
     """
-    sizes = np.abs(differences).astype(int)
-    chance = np.ones(1)  # probability of each sum, in ascending order
-    for size in range(1, sizes.max(initial=0) + 1):
-        count = int((sizes == size).sum())
-        tosses = np.zeros(2 * size * count + 1)
-        tosses[:: 2 * size] = stats.binom.pmf(np.arange(count + 1), count, 0.5)
-        chance = np.convolve(chance, tosses)
-    sums = np.arange(len(chance)) - len(chance) // 2
-    return min(1.0, float(chance[np.abs(sums) >= abs(int(differences.sum()))].sum()))
+    error = (float(np.var(values, ddof=1)) * (1 / len(values) + overlap)) ** 0.5
+    half = float(stats.t.isf(LEVEL / 2, len(values) - 1)) * error
+    mean = float(np.mean(values))
+    return max(mean - half, 0.0), min(mean + half, 1.0)
 
 
-def paired_interval(differences: np.ndarray, pairs: int) -> tuple[float, float]:
-    """95% interval of the difference in accuracy, from the same integers over `pairs` pairs of trainings."""
-    low, high = DescrStatsW(differences / pairs).zconfint_mean(alpha=LEVEL)
+def mcnemar_p(differences: np.ndarray) -> float:
+    """Exact two-sided p of the hypothesis that two networks are equally accurate. McNemar, 1947.
+
+    `differences` is per test image 1 if only the first is right, -1 if only the second is, else 0.
+    """
+    first, second = int((differences > 0).sum()), int((differences < 0).sum())
+    return float(stats.binomtest(first, first + second).pvalue) if first + second else 1.0
+
+
+def mcnemar_interval(differences: np.ndarray) -> tuple[float, float]:
+    """95% interval of the difference in accuracy between two networks, from the same numbers."""
+    low, high = DescrStatsW(differences).zconfint_mean(alpha=LEVEL)
     return float(low), float(high)
 
 

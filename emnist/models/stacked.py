@@ -39,7 +39,7 @@ class StackedMLP(nn.Module):
         """
         for layer in cast(Sequence[StackedLayer], self.layers):
             for parameter, own in layer.parts:
-                for tensor, gradient in zip(own, parameter.grad, strict=True):
+                for tensor, gradient in zip(own, cast(Tensor, parameter.grad), strict=True):
                     tensor.grad = gradient
                 parameter.grad = None
 

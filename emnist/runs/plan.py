@@ -16,6 +16,8 @@ class PlannedValue(BaseModel):
     rank: int | None  # its order within the factor in the reference report, 1 is the best
     claim: str | None  # what the reference report says of it in words
     cell: str | None  # the id of its cell; None until a greedy study has got so far
+    runs: list[str] | None = None  # names of its runs; None: those of the plan
+    against: list[str] | None = None  # names of the runs it is compared with; None: those of the plan
 
 
 class PlannedFactor(BaseModel):
@@ -35,7 +37,17 @@ class Plan(Stored):
     study: str
     mode: str  # around, greedy
     runs: list[str]  # names of the runs of each cell, such as fold0_seed0
-    reference_runs: list[str] = Field(default_factory=list)  # of the cell that others are compared with; none: the same
+    reference_runs: list[str] = Field(default_factory=list)  # of the cell others are compared with; empty: the same
+    delta: float = 0.3  # differences within ±delta points count as equal
+    looks: list[int] = Field(default_factory=list)  # of a study that decides: runs after which it draws verdicts
+    comparisons: int = 0  # of a study that decides: among how many the chance of a false verdict is shared
     reference: str  # id of the study's first cell
     overrides: list[str]  # what makes that cell
     factors: list[PlannedFactor]
+
+    def runs_of(self, value: PlannedValue) -> list[str]:
+        return self.runs if value.runs is None else value.runs
+
+    def runs_against(self, value: PlannedValue) -> list[str]:
+        """Of the reference, those that the value is compared with."""
+        return value.against if value.against is not None else self.reference_runs or self.runs

@@ -1,0 +1,133 @@
+"""Two sources of variation: which test images a difference between two settings was measured on, and which trainings.
+
+A setting is a configuration; its accuracy is the expectation over trainings (seed, order of batches, training images)
+and over test images. Runs × images are a table of right and wrong answers with two crossed random effects, as readers ×
+cases are in the evaluation of diagnostic tests (Gallas, One-shot estimate of MRMC variance, Academic Radiology 2006), and
+the variance of a mean over the table is the sum of
+
+- trainings: v · (1/k + overlap), for k runs whose accuracies have the variance v. The training sets of K folds overlap, so
+  k runs are less than k samples; Nadeau and Bengio (Inference for the generalization error, Machine Learning 2003) take
+  validation over training images, 1 / (K - 1), for the overlap, and Bouckaert and Frank (2004) use it for repeated folds.
+- images: the variance over the N images of the share of runs that are right, less what the runs' own noise adds, over N.
+
+Assumptions: runs are exchangeable, their accuracies nearly normal, and those of two settings independent given the images;
+v is estimated from few runs, so it is moderated (see `moderate`). Bouthillier et al. (Accounting for variance in machine
+learning benchmarks, 2021) show that seeds and samples are both needed; `benchmarks/verdicts.py` measures how often the
+verdicts are wrong.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import optimize, special, stats
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Which test images the runs of one setting got right."""
+
+    right: np.ndarray  # bool [runs, images]
+    overlap: float  # of the runs' training sets: validation over training images
+
+    @property
+    def runs(self) -> int:
+        return len(self.right)
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """Share of the runs that are right, float [images]."""
+        return self.right.mean(0)
+
+    @cached_property
+    def accuracies(self) -> np.ndarray:
+        """Of the runs, float [runs]."""
+        return self.right.mean(1)
+
+    @cached_property
+    def variance(self) -> float:
+        """Of the runs' accuracies; NaN for one run."""
+        return float(self.accuracies.var(ddof=1)) if self.runs > 1 else float("nan")
+
+    @cached_property
+    def noise(self) -> float:
+        """How much the runs' answers to one image vary, averaged over the images; NaN for one run."""
+        if self.runs < 2:
+            return float("nan")
+        return float((self.shares * (1 - self.shares)).mean()) * self.runs / (self.runs - 1)
+
+    def first(self, runs: int) -> "Sample":
+        return Sample(self.right[:runs], self.overlap)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What the settings of a study say together about the run-to-run variance of each: scaled inverse χ²."""
+
+    variance: float
+    df: float  # how many degrees of freedom it is worth; infinite if all settings have the same variance
+
+
+NO_PRIOR = Prior(1.0, 0.0)
+
+
+def moderate(samples: Sequence[Sample]) -> Prior:
+    """The prior of the run-to-run variances of these settings, by the moments of their logarithms.
+
+    Smyth, Linear models and empirical Bayes methods for assessing differential expression in microarray experiments,
+    2004, section 6.2. A few runs say little about a variance, those of all settings more: with 3 runs each the variance of
+    a difference has 4 degrees of freedom of its own. Where the settings differ much in their variance, the prior is
+    worth little.
+    """
+    known = [(sample.variance, sample.runs - 1) for sample in samples if sample.runs > 1 and sample.variance > 0]
+    if len(known) < 3:
+        return NO_PRIOR
+    variances, df = np.array(known).T
+    logs = np.log(variances) - special.digamma(df / 2) + np.log(df / 2)
+    excess = logs.var(ddof=1) - special.polygamma(1, df / 2).mean()
+    if excess <= 0:
+        return Prior(float(np.exp(logs.mean())), float("inf"))
+    half = _inverse_trigamma(float(excess))
+    return Prior(float(np.exp(logs.mean() + special.digamma(half) - np.log(half))), 2 * half)
+
+
+def _inverse_trigamma(value: float) -> float:
+    return float(np.exp(optimize.brentq(lambda x: special.polygamma(1, np.exp(x)) - value, -20, 20, xtol=1e-10)))
+
+
+def moderated(sample: Sample, prior: Prior) -> tuple[float, float]:
+    """Run-to-run variance of a setting, and its degrees of freedom: its own runs and the prior. 0 of them if unknown."""
+    own = sample.runs - 1
+    if own == 0:
+        return prior.variance, prior.df
+    if np.isinf(prior.df):
+        return prior.variance, prior.df
+    return (prior.df * prior.variance + own * sample.variance) / (prior.df + own), prior.df + own
+
+
+def accuracy_interval(sample: Sample, prior: Prior, level: float) -> tuple[float, float]:
+    """Interval of the accuracy of a setting with two or more runs, for other trainings and other test images."""
+    images = len(sample.shares)
+    variance, df = moderated(sample, prior)
+    parts = [
+        (variance * (1 / sample.runs + sample.overlap), df),
+        (max(float(sample.shares.var(ddof=1)) - sample.noise / sample.runs, 0.0) / images, images - 1.0),
+    ]
+    mean, (error, df) = float(sample.shares.mean()), satterthwaite(parts)
+    half = float(stats.t.isf(level / 2, df)) * error if error else 0.0
+    return max(mean - half, 0.0), min(mean + half, 1.0)
+
+
+def satterthwaite(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Root of the sum of independent variances, and its degrees of freedom, from those of the parts.
+
+    Satterthwaite, An approximate distribution of estimates of variance components, 1946. With 0 degrees of freedom
+    nothing is known of a part, nor of the sum.
+    """
+    total = sum(part for part, _ in parts)
+    if total == 0:
+        return 0.0, max(df for _, df in parts)
+    if any(part > 0 and df <= 0 for part, df in parts):
+        return float(np.sqrt(total)), 0.0
+    return float(np.sqrt(total)), total**2 / sum(part**2 / df for part, df in parts if part > 0)
