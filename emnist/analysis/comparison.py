@@ -19,7 +19,7 @@ from emnist.analysis.statistics import (
     proportions_differ,
     wilson_interval,
 )
-from emnist.analysis.variance import Prior, Sample, accuracy_interval, moderate
+from emnist.analysis.variance import NO_PRIOR, Prior, Sample, accuracy_interval, moderate
 from emnist.analysis.verdict import (
     EQUAL,
     INCOMPLETE,
@@ -224,7 +224,7 @@ def compare(plan: Plan, folder: Path, collection: Collection) -> StudyResult:
 def compare_rows(pairs: Sequence[tuple[Row, Cell]], prior: Prior, delta: float, plan: Plan) -> None:
     """Enter the differences of these rows from the cells they are compared with."""
     contrasts: list[tuple[Row, Contrast]] = []
-    networks: list[tuple[Row, np.ndarray]] = []  # one pair of runs
+    networks: list[tuple[Row, Cell, np.ndarray]] = []  # one pair of runs
     for row, cell in pairs:
         here, there = common(row.cell, cell)
         if here is None or there is None:
@@ -232,24 +232,22 @@ def compare_rows(pairs: Sequence[tuple[Row, Cell]], prior: Prior, delta: float, 
         if min(here.runs, there.runs) > 1:
             contrasts.append((row, contrast(here, there, prior)))
         elif (answers := one_pair(row.cell, cell)) is not None:
-            networks.append((row, answers))
+            networks.append((row, cell, answers))
     if contrasts:
         every = [c for _, c in contrasts]
         if plan.looks:
-            level = LEVEL / len(plan.looks)
-            intervals, limit = (
-                [alone(c, level, plan.comparisons) for c in every],
-                bonferroni_limit(level, plan.comparisons),
-            )
+            limit = bonferroni_limit(LEVEL, plan.comparisons * len(plan.looks))
+            intervals = [alone(c, LEVEL, plan.comparisons * len(plan.looks)) for c in every]
         else:
             intervals, limit = simultaneous(every, LEVEL)
         for (row, c), interval in zip(contrasts, intervals, strict=True):
             row.difference = measured(c, interval, limit, delta, row.planned)
-    p = holm([mcnemar_p(answers) for _, answers in networks])
-    for (row, answers), corrected in zip(networks, p, strict=True):
+    p = holm([mcnemar_p(answers) for *_, answers in networks])
+    for (row, cell, answers), corrected in zip(networks, p, strict=True):
         estimate = Estimate(float(answers.mean()), *mcnemar_interval(answers))
         missing = len(row.cell.tested) < row.planned
-        row.difference = Difference(estimate, corrected, INCOMPLETE if missing else UNDECIDED, 1, 1)
+        runs = len(row.cell.tested), len(cell.tested)
+        row.difference = Difference(estimate, corrected, INCOMPLETE if missing else UNDECIDED, *runs)
 
 
 def measured(c: Contrast, interval: Interval, limit: float, delta: float, planned: int) -> Difference:
@@ -290,8 +288,8 @@ def val_accuracy(cell: Cell) -> Estimate | None:
     return Estimate(values[0], *wilson_interval(values[0] * images, images))
 
 
-def test_accuracy(cell: Cell, prior: Prior | None = None) -> Estimate | None:
-    """Mean over the runs, with an interval for other trainings and other images; for a single run, other images only."""
+def test_accuracy(cell: Cell, prior: Prior = NO_PRIOR) -> Estimate | None:  # noqa: PT028, not a test
+    """Mean over the runs, with an interval for other trainings and images; for a single run, for other images only."""
     results = [run.result for run in cell.tested if run.result is not None]
     if not results:
         return None
@@ -299,7 +297,7 @@ def test_accuracy(cell: Cell, prior: Prior | None = None) -> Estimate | None:
     sample = sample_of(cell)
     if sample is None or sample.runs < 2:
         return Estimate(mean, *wilson_interval(mean * images, images))
-    return Estimate(mean, *accuracy_interval(sample, prior or moderate([]), LEVEL))
+    return Estimate(mean, *accuracy_interval(sample, prior, LEVEL))
 
 
 def overlap(cell: Cell) -> float:
@@ -347,5 +345,5 @@ def difference(cell: Cell, other: Cell, others: int = 1) -> Difference | None:
             return None
         estimate = Estimate(float(answers.mean()), *mcnemar_interval(answers))
         return Difference(estimate, min(1.0, others * mcnemar_p(answers)), UNDECIDED, here.runs, there.runs)
-    c = contrast(here, there, moderate([]))
+    c = contrast(here, there, NO_PRIOR)
     return measured(c, alone(c, LEVEL, others), bonferroni_limit(LEVEL, others), 0.0, here.runs)

@@ -1,19 +1,19 @@
 """Two sources of variation: which test images a difference between two settings was measured on, and which trainings.
 
 A setting is a configuration; its accuracy is the expectation over trainings (seed, order of batches, training images)
-and over test images. Runs × images are a table of right and wrong answers with two crossed random effects, as readers ×
-cases are in the evaluation of diagnostic tests (Gallas, One-shot estimate of MRMC variance, Academic Radiology 2006), and
-the variance of a mean over the table is the sum of
+and over test images. Runs × images are a table of right and wrong answers with two crossed random effects, as readers
+× cases are in the evaluation of diagnostic tests (Gallas, One-shot estimate of MRMC variance, Academic Radiology 2006),
+and the variance of a mean over the table is the sum of
 
-- trainings: v · (1/k + overlap), for k runs whose accuracies have the variance v. The training sets of K folds overlap, so
-  k runs are less than k samples; Nadeau and Bengio (Inference for the generalization error, Machine Learning 2003) take
-  validation over training images, 1 / (K - 1), for the overlap, and Bouckaert and Frank (2004) use it for repeated folds.
-- images: the variance over the N images of the share of runs that are right, less what the runs' own noise adds, over N.
+- trainings: v · (1/k + overlap), for k runs whose accuracies have the variance v. The training sets of K folds overlap,
+  so k runs are less than k samples; Nadeau and Bengio (Inference for the generalization error, Machine Learning 2003)
+  take validation over training images, 1 / (K - 1), for the overlap, Bouckaert and Frank (2004) for repeated folds, too.
+- images: 1/N of the variance over N images of the share of runs that are right, less what the runs' own noise adds.
 
-Assumptions: runs are exchangeable, their accuracies nearly normal, and those of two settings independent given the images;
-v is estimated from few runs, so it is moderated (see `moderate`). Bouthillier et al. (Accounting for variance in machine
-learning benchmarks, 2021) show that seeds and samples are both needed; `benchmarks/verdicts.py` measures how often the
-verdicts are wrong.
+Assumptions: runs are exchangeable, their accuracies nearly normal, and those of two settings independent given the
+images; v is estimated from few runs, so it is moderated (see `moderate`). Bouthillier et al. (Accounting for variance
+in machine learning benchmarks, 2021) show that seeds and samples are both needed; `benchmarks/verdicts.py` measures how
+often the verdicts are wrong.
 """
 
 from collections.abc import Sequence
@@ -76,8 +76,8 @@ def moderate(samples: Sequence[Sample]) -> Prior:
     """The prior of the run-to-run variances of these settings, by the moments of their logarithms.
 
     Smyth, Linear models and empirical Bayes methods for assessing differential expression in microarray experiments,
-    2004, section 6.2. A few runs say little about a variance, those of all settings more: with 3 runs each the variance of
-    a difference has 4 degrees of freedom of its own. Where the settings differ much in their variance, the prior is
+    2004, section 6.2. A few runs say little about a variance, those of all settings more: with 3 runs each the variance
+    of a difference has 4 degrees of freedom of its own. Where the settings differ much in their variance, the prior is
     worth little.
     """
     known = [(sample.variance, sample.runs - 1) for sample in samples if sample.runs > 1 and sample.variance > 0]
@@ -97,7 +97,7 @@ def _inverse_trigamma(value: float) -> float:
 
 
 def moderated(sample: Sample, prior: Prior) -> tuple[float, float]:
-    """Run-to-run variance of a setting, and its degrees of freedom: its own runs and the prior. 0 of them if unknown."""
+    """Run-to-run variance of a setting from its runs and the prior, and its degrees of freedom: 0 if it is unknown."""
     own = sample.runs - 1
     if own == 0:
         return prior.variance, prior.df

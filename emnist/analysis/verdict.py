@@ -1,10 +1,10 @@
 """Verdicts about settings: differences from one reference with simultaneous intervals.
 
-All values of a study are compared with the same reference, so their differences are correlated. The intervals cover all
-true differences together with the given confidence: the quantile of the largest of correlated normal deviates, as in
-Dunnett's procedure (1955), carried over to t with the degrees of freedom of each difference (Hasler and Hothorn, Multiple
-contrast tests in the presence of heteroscedasticity, 2008; Satterthwaite, 1946). A verdict is read off its interval, so the
-two can't disagree.
+All values of a study are compared with the same reference, so their differences are correlated. The intervals cover
+all true differences together with the given confidence: the quantile of the largest of correlated normal deviates, as
+in Dunnett's procedure (1955), carried over to t with the degrees of freedom of each difference (Hasler and Hothorn,
+Multiple contrast tests in the presence of heteroscedasticity, 2008; Satterthwaite, 1946). A verdict is read off its
+interval, so the two can't disagree.
 """
 
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ class Interval:
 
 
 def simultaneous(contrasts: Sequence[Contrast], level: float) -> tuple[list[Interval], float]:
-    """Intervals that cover all these differences with the probability 1 - level, and their limit of a normal deviate."""
+    """Intervals that cover all these differences with probability 1 - level, and the normal deviate they reach to."""
     largest = largest_deviates(correlation(contrasts))
     limit = float(np.quantile(largest, 1 - level))
     return [_interval(c, limit, lambda z: _share(largest, z, len(contrasts))) for c in contrasts], limit

@@ -21,7 +21,7 @@ def results_csv(studies: list[StudyResult], others: list[Cell]) -> str:
     for study in studies:
         for cell in study.cells:
             runs = {(run.fold, run.seed): run for run in cell.runs}
-            for fold, seed in map(fold_and_seed, study.runs):
+            for fold, seed in map(fold_and_seed, study.run_names(cell)):
                 row = {"study": study.name, "settings": describe_cell(study, cell), "cell": cell.id}
                 run = runs.get((fold, seed))
                 rows.append(row | ({"fold": fold, "seed": seed, "state": "missing"} if run is None else _run(run)))
