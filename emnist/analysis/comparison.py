@@ -206,16 +206,17 @@ def compare(plan: Plan, folder: Path, collection: Collection) -> StudyResult:
             rows.append(row)
             if not is_start:
                 against.append((row, collection.cell(factor.reference, folder, plan.runs_against(value))))
-    pools = [study.cells]
+    pools = [list(study.factors)]
     if plan.looks and plan.mode == "greedy":  # each step was decided by what was known then
-        pools = [[start, *(row.cell for row in rows)] for rows in study.factors.values()]
+        pools = [[factor] for factor in study.factors]
     for pool in pools:
-        prior = moderate([sample for cell in pool if (sample := sample_of(cell, plan.looks)) is not None])
-        ids = {cell.id for cell in pool}
-        for _, row in study.rows:
-            if row.cell.id in ids:
-                row.test = test_accuracy(row.cell, prior)
-        compare_rows([pair for pair in against if pair[0].cell.id in ids], prior, study.delta, plan)
+        rows = [row for factor, row in study.rows if factor in pool]
+        cells = {row.cell.id: row.cell for row in rows}
+        prior = moderate([sample for cell in cells.values() if (sample := sample_of(cell, plan.looks)) is not None])
+        for row in rows:
+            row.test = test_accuracy(row.cell, prior)
+        here = {id(row) for row in rows}
+        compare_rows([pair for pair in against if id(pair[0]) in here], prior, study.delta, plan)
     complete = [c for c in study.cells if len(c.values("val_accuracy")) >= study.planned]
     study.best = max(complete, key=lambda c: fmean(c.values("val_accuracy")), default=None)
     return study
@@ -311,7 +312,9 @@ def sample_of(cell: Cell, looks: Sequence[int] = ()) -> Sample | None:
     if not answers:
         return None
     sample = Sample(np.stack(answers), overlap(cell))
-    return sample.first(looks[0]) if looks else sample
+    if not looks:
+        return sample
+    return sample.first(looks[0]) if sample.runs >= looks[0] else None
 
 
 def common(cell: Cell, other: Cell) -> tuple[Sample | None, Sample | None]:

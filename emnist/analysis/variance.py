@@ -130,4 +130,5 @@ def satterthwaite(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
         return 0.0, max(df for _, df in parts)
     if any(part > 0 and df <= 0 for part, df in parts):
         return float(np.sqrt(total)), 0.0
-    return float(np.sqrt(total)), total**2 / sum(part**2 / df for part, df in parts if part > 0)
+    uncertainty = sum(part**2 / df for part, df in parts if part > 0)
+    return float(np.sqrt(total)), total**2 / uncertainty if uncertainty else float("inf")

@@ -9,6 +9,7 @@ interval, so the two can't disagree.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import stats
@@ -129,8 +130,12 @@ def largest_deviates(correlation: np.ndarray) -> np.ndarray:
     """Draws of the largest absolute value of normal deviates with this correlation, in ascending order."""
     values, vectors = np.linalg.eigh(correlation)
     root = vectors * np.sqrt(np.clip(values, 0, None))
-    draws = np.random.RandomState(0).standard_normal((DRAWS, len(correlation)))
-    return np.sort(np.abs(draws @ root.T).max(1))
+    return np.sort(np.abs(_normal_draws(len(correlation)) @ root.T.astype(np.float32)).max(1))
+
+
+@cache
+def _normal_draws(width: int) -> np.ndarray:
+    return np.random.RandomState(0).standard_normal((DRAWS, width)).astype(np.float32)
 
 
 def _share(largest: np.ndarray, deviate: float, comparisons: int) -> float:

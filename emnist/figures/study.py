@@ -1,21 +1,45 @@
 """The figures of a study. Each function draws one; lines are means over the runs of a cell, bands their range."""
 
 import itertools
+from collections import defaultdict
 from dataclasses import dataclass
 from textwrap import fill, shorten
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from emnist.analysis.collection import Cell
-from emnist.analysis.comparison import INCOMPLETE, NO_DIFFERENCE, Estimate, StudyResult
-from emnist.figures.style import PART_COLORS, PART_NAMES, RIGHT, WRONG
+from emnist.analysis.comparison import Difference, Estimate, StudyResult
+from emnist.analysis.verdict import BETTER, EQUAL, INCOMPLETE, UNDECIDED, WORSE
+from emnist.figures.style import DPI, PART_COLORS, PART_NAMES, RIGHT, WIDTH, WRONG
 
 LINE_COLORS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#9d755d", "#e45756")
-VERDICT_COLORS = {"better": RIGHT, "worse": WRONG, NO_DIFFERENCE: "0.55", INCOMPLETE: "0.8"}
+BAND_COLOR = "#e3edf7"
+ONE_RUN = "one run"
+# Markers tell the verdicts apart without colours, too.
+VERDICT_STYLES: dict[str, dict[str, Any]] = {
+    BETTER: {"color": RIGHT, "marker": ">"},
+    WORSE: {"color": WRONG, "marker": "<"},
+    EQUAL: {"color": "#1f6fb4", "marker": "s"},
+    UNDECIDED: {"color": "0.45", "marker": "o"},
+    ONE_RUN: {"color": "0.45", "marker": "o", "markerfacecolor": "white"},
+    INCOMPLETE: {"color": "0.75", "marker": "X"},
+}
+PUBLISHED_STYLE: dict[str, Any] = {
+    "marker": "D",
+    "markerfacecolor": "none",
+    "markeredgecolor": "black",
+    "markersize": 6,
+    "linestyle": "none",
+}
+TICKS = [-50, -20, -5, -2, -1, -0.5, 0, 0.5, 1, 2, 5, 20, 50]
+COLLAPSE = 0.15  # so far below the best of its model, a cell is drawn apart
 
 
 @dataclass
@@ -25,13 +49,14 @@ class Point:
     model: str
     macs: int
     accuracy: Estimate  # on the test set
-    label: str | None  # None: the cell gets no name
+    label: str
+    named: bool  # whether the figure shows the label; it does for one that collapsed
 
 
 def mean_curves(cell: Cell, title: str) -> Figure:
     """Loss and accuracy per epoch of training, validation and test over the runs of a cell."""
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    figure = Figure(figsize=(WIDTH, 3.4), dpi=DPI, layout="constrained")
+    figure.suptitle(_wrapped(title), fontsize=10)
     for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for part, color in PART_COLORS.items():
             _band(axes, cell, f"{part}_{metric}", color, PART_NAMES[part])
@@ -47,10 +72,10 @@ def factors(study: StudyResult, title: str) -> Figure:
         for name, rows in study.factors.items()
         if sum(row.val is not None for row in rows) > 1
     }
-    columns = 3
+    columns = 2
     height = max(1, -(-len(trained) // columns))
-    figure = Figure(figsize=(11, 3.1 * height + 0.4), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    figure = Figure(figsize=(WIDTH, 2.6 * height + 0.5), dpi=DPI, layout="constrained")
+    figure.suptitle(_wrapped(title), fontsize=10)
     for place, (name, rows) in enumerate(trained.items(), start=1):
         axes = figure.add_subplot(height, columns, place)
         for row, color in zip(rows, itertools.cycle(LINE_COLORS)):
@@ -58,71 +83,134 @@ def factors(study: StudyResult, title: str) -> Figure:
         axes.set_title(_spaced(name), fontsize=10)
         reached = [100 * value for row in rows for value in row.cell.values("val_accuracy")]
         axes.set_ylim(max(0, min(max(reached) - 30, min(reached) - 2)), max(reached) + 2)  # early epochs may be below
-        axes.tick_params(labelsize=8)
+        axes.tick_params(labelsize=9)
         if len(rows) <= 12:  # more would not fit
             axes.legend(frameon=False, fontsize=8, loc="lower right")
     return figure
 
 
 def differences(study: StudyResult, title: str) -> Figure:
-    """Differences in test accuracy from the starting value of each factor, with 95% intervals, and published ones."""
+    """Differences in test accuracy from the starting value of each factor, with their intervals, and published ones."""
     rows = study.compared
-    figure = Figure(figsize=(9, 0.32 * len(rows) + 1.5), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    places = _places([factor for factor, *_ in rows])
+    figure = Figure(figsize=(WIDTH, 0.26 * (places[-1] + 1) + 1.6), dpi=DPI, layout="constrained")
+    figure.suptitle(_wrapped(title), fontsize=10)
     axes = figure.add_subplot()
-    for y, (_, row, d) in enumerate(rows):
+    axes.axvspan(-100 * study.delta, 100 * study.delta, color=BAND_COLOR, linewidth=0)
+    axes.axvline(0, color="0.4", linewidth=0.8)
+    for y, (_, row, d) in zip(places, rows, strict=True):
         mean, low, high = (100 * value for value in d.estimate)
-        axes.plot([low, high], [y, y], color=VERDICT_COLORS[d.verdict], linewidth=2)
-        axes.plot(mean, y, "o", color=VERDICT_COLORS[d.verdict], markersize=6)
+        style = VERDICT_STYLES[_kind(d)]
+        axes.plot([low, high], [y, y], color=style["color"], linewidth=2)
+        axes.plot(mean, y, **style, markersize=7)
         if row.claim is not None and row.claim.points is not None:
-            axes.plot(row.claim.points, y, "D", markerfacecolor="none", markeredgecolor="black", markersize=6)
-    axes.axvline(0, color="black", linewidth=0.8)
+            axes.plot(row.claim.points, y, **PUBLISHED_STYLE)
     axes.set_xscale("symlog", linthresh=1, linscale=1.5)
-    ticks = [-50, -20, -10, -5, -2, -1, -0.5, 0, 0.5, 1, 2, 5, 10]
     low, high = axes.get_xlim()
-    shown = [tick for tick in ticks if low <= tick <= high]
+    shown = [tick for tick in TICKS if low <= tick <= high]
     axes.set_xticks(shown, [f"{tick:+g}" if tick else "0" for tick in shown])
     axes.minorticks_off()
-    axes.set_yticks(range(len(rows)), [f"{_spaced(name)}: {row.label}" for name, row, _ in rows], fontsize=8)
-    axes.invert_yaxis()
+    names = [shorten(f"{_spaced(factor)} {row.label}", 34, placeholder=" …") for factor, row, _ in rows]
+    axes.set_yticks(places, names)
+    axes.set_ylim(places[-1] + 0.7, -0.7)
+    axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", alpha=0.3)
-    axes.set_xlabel(
-        "difference in test accuracy from the starting value, in points (linear up to 1, logarithmic beyond)"
-    )
-    for verdict, color in VERDICT_COLORS.items():
-        if verdict != INCOMPLETE or any(d.verdict == INCOMPLETE for *_, d in rows):
-            axes.plot([], [], "o-", color=color, label=verdict)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.set_xlabel("points of test accuracy (linear up to 1, logarithmic beyond)")
+    handles: list[Artist] = []
+    for kind, style in VERDICT_STYLES.items():
+        if any(_kind(d) == kind for *_, d in rows):
+            name = f"equal within {100 * study.delta:g}" if kind == EQUAL else kind
+            handles.append(Line2D([], [], **style, linewidth=2, label=name))
     if any(row.claim is not None and row.claim.points is not None for _, row, _ in rows):
-        axes.plot([], [], "D", markerfacecolor="none", markeredgecolor="black", label="published", linestyle="")
-    axes.legend(frameon=False, fontsize=8, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
+        handles.append(Line2D([], [], **PUBLISHED_STYLE, label="published"))
+    handles.append(Patch(color=BAND_COLOR, label=f"±{100 * study.delta:g} points"))
+    figure.legend(handles=handles, frameon=False, ncols=4, loc="outside lower center")
     return figure
+
+
+def _places(factors: list[str]) -> list[float]:
+    """Where the rows are drawn, from above: with a gap between factors."""
+    steps = [1.0 if a == b else 1.5 for a, b in itertools.pairwise(factors)]
+    return list(itertools.accumulate(steps, initial=0.0))
+
+
+def _kind(d: Difference) -> str:
+    return ONE_RUN if d.of_networks and d.verdict == UNDECIDED else d.verdict
 
 
 def accuracy_and_cost(points: list[Point], title: str) -> Figure:
-    """Test accuracy of every cell over its multiply-accumulates."""
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    figure.suptitle(title, fontsize=11)
-    axes = figure.add_subplot()
+    """Test accuracy of every cell over its multiply-accumulates.
+
+    Cells that learned next to nothing have a panel of their own below, so that the axis shows where the others differ.
+    """
+    collapsed = [point for point in points if _is_collapsed(point, points)]
+    good = [point for point in points if point not in collapsed]
     models = sorted({point.model for point in points}, key=lambda m: min(p.macs for p in points if p.model == m))
-    for model, color in zip(models, itertools.cycle(LINE_COLORS)):
-        here = [point for point in points if point.model == model]
-        mean, low, high = 100 * np.array([point.accuracy for point in here]).T
-        style: dict[str, Any] = {"fmt": "o", "color": color, "alpha": 0.6, "capsize": 2, "label": model}
-        axes.errorbar([point.macs for point in here], mean, [list(mean - low), list(high - mean)], **style)
-        for point in here:
-            if point.label:
-                where = (point.macs, 100 * point.accuracy.high)
-                near: dict[str, Any] = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center"}
-                label = fill(shorten(point.label, 100, placeholder=" …"), 36)
-                axes.annotate(label, where, fontsize=8, color=color, **near)
+    colors = dict(zip(models, itertools.cycle(LINE_COLORS)))
+    figure = Figure(figsize=(WIDTH, 5.6 if collapsed else 4.4), dpi=DPI, layout="constrained")
+    figure.suptitle(_wrapped(title), fontsize=10)
+    panels = figure.subplots(
+        2 if collapsed else 1, sharex=True, squeeze=False, height_ratios=(4, 1)[: 1 + bool(collapsed)]
+    )
+    axes, below = panels[0, 0], panels[-1, 0]
+    for model in models:
+        _cells(axes, [point for point in good if point.model == model], colors[model])
+        _cells(below, [point for point in collapsed if point.model == model], colors[model])
+    for point in good:
+        if point.named:
+            label = fill(shorten(point.label, 75, placeholder=" …"), 25)
+            where = point.macs, 100 * max(other.accuracy.high for other in good if other.model == point.model)
+            near: dict[str, Any] = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center"}
+            axes.annotate(label, where, fontsize=9, color=colors[point.model], **near)
+    low, high = min(100 * point.accuracy.low for point in good), max(100 * point.accuracy.high for point in good)
+    axes.set_ylim(max(0, low - 0.05 * (high - low)), high + 0.25 * (high - low))  # with room for names
     axes.set_xscale("log")
-    axes.set(xlabel="multiply-accumulates per image", ylabel="test accuracy (%), 95% interval")
-    axes.margins(x=0.12)
-    low, high = min(100 * point.accuracy.low for point in points), max(100 * point.accuracy.high for point in points)
-    axes.set_ylim(max(0, low - 0.1 * (high - low)), high + 0.25 * (high - low))  # with room for names
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="lower left")
+    axes.margins(x=0.18)
+    axes.set_ylabel("test accuracy (%), 95% interval")
+    below.set_xlabel("multiply-accumulates per image")
+    for panel in panels.flat:
+        panel.grid(alpha=0.3)
+    if collapsed:
+        _break(axes, below)
+        reached = [100 * point.accuracy.mean for point in collapsed]
+        below.set_ylim(max(0, min(reached) - 10), max(reached) + 10)
+        names = "; ".join(f"{point.model} {point.label} ({point.accuracy.mean:.0%})" for point in collapsed)
+        below.set_title(fill(shorten(f"far below: {names}", 240, placeholder=" …"), 80), fontsize=9, loc="left")
+    handles = [Line2D([], [], color=color, marker="o", markersize=5, label=model) for model, color in colors.items()]
+    figure.legend(handles=handles, frameon=False, ncols=4, loc="outside lower center")
     return figure
+
+
+def _is_collapsed(point: Point, points: list[Point]) -> bool:
+    best = max(other.accuracy.mean for other in points if other.model == point.model)
+    return point.accuracy.mean < best - COLLAPSE
+
+
+def _cells(axes: Axes, points: list[Point], color: str) -> None:
+    """Cells with their intervals, those of the same cost side by side in the order of accuracy."""
+    by_cost: dict[int, list[Point]] = defaultdict(list)
+    for point in sorted(points, key=lambda point: point.accuracy.mean):
+        by_cost[point.macs].append(point)
+    for macs, here in by_cost.items():
+        mean, low, high = 100 * np.array([point.accuracy for point in here]).T
+        step = min(1.05, 1.5 ** (1 / len(here)))
+        places = macs * step ** (np.arange(len(here)) - (len(here) - 1) / 2)
+        axes.errorbar(places, mean, [mean - low, high - mean], fmt="o", markersize=4, color=color, alpha=0.8)
+
+
+def _break(above: Axes, below: Axes) -> None:
+    """Show that the vertical axis is broken between two panels."""
+    above.spines.bottom.set_visible(False)
+    above.tick_params(axis="x", which="both", length=0)
+    below.spines.top.set_visible(False)
+    style: dict[str, Any] = {"marker": [(-1, -0.6), (1, 0.6)], "markersize": 9, "color": "0.3", "clip_on": False}
+    above.plot([0, 1], [0, 0], transform=above.transAxes, linestyle="none", **style)
+    below.plot([0, 1], [1, 1], transform=below.transAxes, linestyle="none", **style)
+
+
+def _wrapped(title: str) -> str:
+    return "\n".join(fill(line, 80) for line in title.splitlines())
 
 
 def _spaced(factor: str) -> str:

@@ -109,7 +109,9 @@ class StackedLayer(nn.Module):
             x = self.activation(x)
         if self.training and any(self.dropouts):
             networks, neurons, batch = x.shape
-            masks = keep_masks(networks, (neurons, batch), self.dropouts, x.device, generators)
+            # A network without dropout here must not draw from its own generator, as it doesn't alone.
+            own = [generator if p else None for generator, p in zip(generators, self.dropouts, strict=True)]
+            masks = keep_masks(networks, (neurons, batch), self.dropouts, x.device, own)
             x = x * masks.to(x.dtype).mul_(self.scale)
         return x
 

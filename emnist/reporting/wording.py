@@ -1,11 +1,14 @@
 """How a report puts things: names, numbers and claims in words."""
 
+from math import floor, log10
+
 from emnist.analysis.collection import Cell
-from emnist.analysis.comparison import Estimate, Row, StudyResult
+from emnist.analysis.comparison import Difference, Estimate, Row, StudyResult
+from emnist.analysis.verdict import EQUAL, MOST_RUNS, UNDECIDED
 
 MODELS = {"mlp": "MLP", "cnn": "CNN", "resnet": "ResNet"}  # in the order of a report
 CLAIMED = {"better": "higher", "worse": "lower", "not better": "not higher", "no different": "equal"}
-ONE_RUN = "One run per value: the verdicts are about these networks, not yet about the settings."
+ONE_RUN = "One run per value shows nothing about another training, so there are no verdicts about the settings."
 
 
 def model_name(model: str) -> str:
@@ -49,6 +52,32 @@ def claim_of(row: Row) -> str:
     if not claim.points:
         return CLAIMED[claim.direction]
     return f"{CLAIMED[claim.direction]} by {abs(claim.points):.2f}{'' if claim.beyond_error else ', within error'}"
+
+
+def verdict_of(d: Difference, delta: float) -> str:
+    """The verdict in words, with what would probably settle it if it is undecided; `delta` as a fraction of 1."""
+    if d.verdict == EQUAL:
+        return f"equal within {100 * delta:g}"
+    if d.verdict != UNDECIDED:
+        return d.verdict
+    if d.of_networks:
+        return "one run: only these two networks"
+    return f"undecided: {d.reason or needed(d)}"
+
+
+def needed(d: Difference) -> str:
+    """What would probably settle an undecided difference."""
+    if d.more_runs is not None:
+        return f"about {count(d.more_runs, 'more run')}"
+    if d.images is not None:
+        return f"about {two_digits(d.images):,} test images"
+    return f"more than {MOST_RUNS:,} runs"
+
+
+def two_digits(number: int) -> int:
+    """Rounded up to two significant digits."""
+    unit = 10 ** max(floor(log10(number)) - 1, 0)
+    return -(-number // unit) * unit
 
 
 def spaced(factor: str) -> str:

@@ -15,9 +15,9 @@ from emnist.reporting.results_csv import results_csv
 from emnist.reporting.sections.method import add_method
 from emnist.reporting.sections.models import add_models
 from emnist.reporting.sections.others import add_others
+from emnist.reporting.sections.peeking import add_peeking
 from emnist.reporting.sections.provenance import add_provenance
 from emnist.reporting.sections.study import add_study
-from emnist.reporting.sections.summary import add_summary
 from emnist.reporting.wording import MODELS, count, describe_cell, in_order
 
 
@@ -32,12 +32,10 @@ def write_report(folders: list[Path], out: Path) -> None:
     selection = select(candidates(studies, others), list(MODELS))
 
     document = Document("Classifiers of handwritten characters: results of runs and studies")
-    if studies:
-        document.heading("In short")
-        add_summary(document, studies)
-    add_models(document, selection, costs_of(selection), in_studies=bool(studies))
     for study in studies:
         add_study(document, study)
+    add_models(document, selection, costs_of(selection), in_studies=bool(studies))
+    add_peeking(document, collection.runs)
     add_others(document, others)
     if studies:
         add_method(document)
@@ -54,7 +52,7 @@ def write_report(folders: list[Path], out: Path) -> None:
 def candidates(studies: list[StudyResult], others: list[Cell]) -> list[Candidate]:
     """The cells among which the best of each model is chosen: those of studies or, without studies, all."""
     if studies:
-        return [Candidate(cell, describe_cell(s, cell), s.planned) for s in studies for cell in s.cells]
+        return [Candidate(cell, describe_cell(s, cell), len(s.run_names(cell))) for s in studies for cell in s.cells]
     labels = differing_settings(others)
     return [Candidate(cell, label, len(cell.distinct)) for cell, label in zip(others, labels, strict=True)]
 

@@ -74,6 +74,7 @@ class Planner:
             study=name,
             mode=study.mode,
             runs=[],
+            delta=study.delta,
             reference=self.reference.id,
             overrides=list(start),
             factors=[
@@ -99,19 +100,24 @@ class Planner:
         for number, group in enumerate(groups):
             for factor in group:
                 self.place(factor, start)
-            cells = [self.cell(start, factor.name, label) for factor in group for label in study.wanted(factor.name)]
-            if cells:
-                cells = list({cell.id: cell for cell in (self.cell(start), *cells)}.values())
-            self.enter_runs(cells)
-            self.write()
             new = sum(max(count - 1, 0) for count in wanted[number + 1 :])  # a later factor's first cell is known then
-            yield Step(self.runs(cells), new * len(study.runs))
+            yield from self.train(group, start, new)
             if study.mode == "greedy":
                 (factor,) = group
-                factor.chosen, start = self.best(factor.name, start)
-            else:
-                self.enter_runs(cells)  # the same study may be running on another machine, too
+                factor.chosen, start = self.best(factor, start)
             self.write()
+
+    def train(self, group: list[PlannedFactor], start: tuple[str, ...], later: int) -> Iterator[Step]:
+        """The runs of these factors, which start from the same cell; `later` cells follow."""
+        study = self.study
+        cells = [self.cell(start, factor.name, label) for factor in group for label in study.wanted(factor.name)]
+        if cells:
+            cells = list({cell.id: cell for cell in (self.cell(start), *cells)}.values())
+        self.enter_runs(cells)
+        self.write()
+        yield Step(self.runs(cells), later * len(study.runs))
+        if study.mode == "around":
+            self.enter_runs(cells)  # the same study may be running on another machine, too
 
     def cell(self, start: tuple[str, ...], factor: str | None = None, label: str | None = None) -> PlannedCell:
         """The cell of these overrides, or of a factor's value that starts from them."""
@@ -170,18 +176,19 @@ class Planner:
         self.plan.runs = list(dict.fromkeys(own))
         self.plan.reference_runs = list(dict.fromkeys([*reference, *own]))
 
-    def best(self, factor: str, start: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    def best(self, planned: PlannedFactor, start: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
         """Label and overrides of the value with the highest validation accuracy, averaged over folds and seeds.
 
         Only values whose runs are all trained, now or before, can be chosen; `start` stays unless one is better.
         Raises UserError if values were to be trained and none has an accuracy in every run.
         """
+        factor = planned.name
         cells = {label: self.cell(start, factor, label) for label in self.study.factors[factor]}
         reference = self.cell(start)
         before = next((label for label, cell in cells.items() if cell.id == reference.id), AS_BEFORE)
         means = {}
         for label, cell in {before: reference, **cells}.items():  # `before` comes first and wins a tie
-            accuracies = [_val_accuracy(self.run(cell, *run)) for run in self.study.runs]
+            accuracies = [_val_accuracy(self.run(cell, *run)) for run in self.chooses_by]
             known = [accuracy for accuracy in accuracies if accuracy is not None]
             if len(known) == len(accuracies):
                 means[label] = fmean(known)
@@ -194,6 +201,11 @@ class Planner:
             )
         chosen = max(means, key=means.__getitem__)
         return chosen, cells[chosen].overrides if chosen in cells else start
+
+    @property
+    def chooses_by(self) -> list[tuple[int | None, int]]:
+        """The runs whose validation accuracies choose the best value of a factor: those that all values have."""
+        return self.study.runs
 
     def write(self) -> None:
         self.plan.write(self.folder / f"{self.name.replace('/', '_')}.json")  # a study's file may be in a subfolder

@@ -19,6 +19,7 @@ from emnist.errors import UserError
 from emnist.runs.folder import RunFolder
 from emnist.runs.plan import Plan
 
+ONE_RUN = "one run"  # says nothing about another training
 INTERVAL = 0.2  # seconds between two looks at the folders
 
 
@@ -114,28 +115,37 @@ class Progress:
 
 
 def print_summary(plan: Plan, folder: Path) -> None:
-    """Print the accuracies of every value, averaged over folds and seeds."""
-    table = Table("factor", "value", "validation", "test", "runs", title=f"study {plan.study}")
-    for column in table.columns[2:]:
-        column.justify = "right"
-    for factor in plan.factors:
-        for i, value in enumerate(factor.values):
-            names = (value.cell == factor.reference and plan.reference_runs) or plan.runs
-            paths = [folder / value.cell / run for run in names] if value.cell else []
-            results = [result for path in paths if (result := RunFolder(path).read_result())]
-            mark = " *" if value.cell == factor.reference else ""
-            mark += " ←" if value.label == factor.chosen else ""
+    """Print the accuracies of every value, averaged over its runs, and its verdict."""
+    from emnist.analysis.collection import collect  # imports scipy and statsmodels, which takes a second
+    from emnist.analysis.comparison import compare
+
+    study = compare(plan, folder, collect([folder]))
+    columns = "factor", "value", "validation", "test", "difference", "verdict", "runs"
+    table = Table(*columns, title=f"study {plan.study}")
+    for column in (*table.columns[2:5], table.columns[6]):
+        column.justify, column.no_wrap = "right", True
+    for factor, rows in study.factors.items():
+        for i, row in enumerate(rows):
+            mark = (" *" if row.is_start else "") + (" ←" if row.is_chosen else "")
+            d = row.difference
             table.add_row(
-                factor.name if i == 0 else "",
-                value.label + mark,
-                _mean([result.val_accuracy for result in results]),
-                _mean([result.test_accuracy for result in results]),
-                f"{len(results)}/{len(names)}",
+                factor if i == 0 else "",
+                row.label + mark,
+                _mean(row.cell.values("val_accuracy")),
+                _mean(row.cell.values("test_accuracy")),
+                _points(d.estimate) if d else "",
+                (ONE_RUN if d.of_networks else d.verdict) if d else "",
+                f"{len(row.cell.tested)}/{row.planned}",
             )
         table.add_section()
     Console().print(table)
     print("* the configuration the factor starts from" + ("   ← the best value" if plan.mode == "greedy" else ""))
-    print(f"python -m emnist.report {shlex.quote(str(folder))} tests which differences are significant")
+    print(f"python -m emnist.report {shlex.quote(str(folder))} shows more")
+
+
+def _points(difference: tuple[float, float, float]) -> str:
+    mean, low, high = difference
+    return f"{100 * mean:+.2f} ± {50 * (high - low):.2f}"
 
 
 def _mean(accuracies: Sequence[float | None]) -> str:

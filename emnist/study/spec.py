@@ -1,11 +1,12 @@
 """What a study varies: the factors of conf/study/*.yaml, their values, and what the reference report says of each."""
 
 import itertools
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator
 
-from emnist.checks import STRICT, Count, Seed, validate
+from emnist.checks import STRICT, Count, NonNegative, Seed, validate
 from emnist.errors import UserError, unknown
 from emnist.study.overrides import key_of
 
@@ -27,6 +28,22 @@ def _each_once(values: list) -> list:
 
 def _as_list(given: object) -> object:
     return [given] if isinstance(given, str) else given
+
+
+def _seconds(given: object) -> object:
+    """A time such as 4h, 30m or 90s, in seconds."""
+    if given is None or (isinstance(given, int | float) and given > 0):
+        return given
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) *([smhd])", str(given))
+    if match is None or float(match[1]) == 0:
+        raise ValueError("must be a time such as 4h, 30m or 90s")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def _ascending(looks: list[int]) -> list[int]:
+    if not looks or looks[0] < 2 or sorted(set(looks)) != looks:
+        raise ValueError("give numbers of runs in ascending order, from 2")
+    return looks
 
 
 Claim = Literal["better", "worse", "not better", "no different"]
@@ -58,6 +75,11 @@ class Study(BaseModel):
     seeding: Literal["nested", "crossed"] = "nested"
     reference_times: Count = 1
     together: Literal["auto", "off"] | Count = "auto"
+    delta: NonNegative = 0.3
+    decide: bool = False
+    looks: Annotated[list[int], AfterValidator(_ascending)] = [3, 5, 10, 15, 25]
+    budget: Annotated[float | None, BeforeValidator(_seconds)] = None
+    max_runs: Count | None = None
     only: Annotated[list[str], OneOrMore, EachOnce] | None  # factors, or factor/value; None: all
     factors: dict[str, dict[str, Value]]  # factor → label → value
     all_folds: Count  # of the training set
@@ -69,7 +91,7 @@ class Study(BaseModel):
 
     @property
     def reference_runs(self) -> list[tuple[int | None, int]]:
-        """Of the cell with which the others are compared: theirs and more."""
+        """Of the cell that the others are compared with: theirs and more."""
         return self.first_runs(self.reference_times * len(self.seeds) * len(self.folds))
 
     def first_runs(self, count: int) -> list[tuple[int | None, int]]:
@@ -110,6 +132,9 @@ def read_study(name: str, config: dict[str, Any], all_folds: int) -> Study:
             raise UserError("study.folds=null: a greedy study needs validation accuracies, so each run needs a fold")
         if fold is not None and not 0 <= fold < all_folds:
             raise UserError(f"study.folds={fold}: must be from 0 to {all_folds - 1}")
+    for key in ("budget", "max_runs"):
+        if not study.decide and getattr(study, key) is not None:
+            raise UserError(f"study.{key}={config[key]}: a limit for studies that decide; add study.decide=true")
     for entry in study.only or ():
         factor, _, label = entry.partition("/")
         if factor not in factors:

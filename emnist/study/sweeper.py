@@ -14,6 +14,7 @@ from emnist.errors import UserError, describe
 from emnist.hydra_errors import reworded
 from emnist.runs.config import Split
 from emnist.runs.folder import RunFolder
+from emnist.study.deciding import DecidingPlanner
 from emnist.study.launch import Worker, launch
 from emnist.study.overrides import merge, shared_overrides
 from emnist.study.planning import Planner
@@ -43,7 +44,8 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
     split = validate(Split, {key: config.data[key] for key in Split.model_fields if key in config.data}, "data.")
     study = read_study(name, cast(dict[str, Any], OmegaConf.to_container(config.study, resolve=True)), split.folds)
     start = merge(study.reference, shared_overrides(arguments, context.config_loader))
-    planner = Planner(name, study, start, Path(config.hydra.sweep.dir), compose, fingerprint)
+    parts = name, study, start, Path(config.hydra.sweep.dir), compose, fingerprint
+    planner = DecidingPlanner(*parts, test_images=test_images(config.data)) if study.decide else Planner(*parts)
     reference = planner.reference.config
     check_reference(name, {**reference, "data": {**reference["data"], "fold": study.folds[0]}})
     worker = Worker()
@@ -60,15 +62,27 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
         print(f"study={name}: interrupted; the same command resumes it", file=sys.stderr)
         raise SystemExit(1) from end
     print_summary(planner.plan, planner.folder)
+    if isinstance(planner, DecidingPlanner) and planner.not_reached:
+        print(f"the budget ended before {planner.not_reached} verdicts; with a larger one the same command continues")
     if progress.failures:
         raise JobFailed(f"{len(progress.failures)} runs failed")
 
 
 def fingerprint(data: dict[str, Any]) -> str:
     """Fingerprint of the images described by `data`."""
+    return dataset(data).fingerprint
+
+
+def dataset(data: dict[str, Any]):
+    """The images described by `data`."""
     from emnist.data.sources import load_dataset  # imports torch, which errors in the study's file needn't wait for
 
-    return load_dataset(**{key: value for key, value in data.items() if key not in Split.model_fields}).fingerprint
+    return load_dataset(**{key: value for key, value in data.items() if key not in Split.model_fields})
+
+
+def test_images(data: DictConfig) -> int:
+    """Number of test images described by `data`."""
+    return len(dataset(cast(dict[str, Any], OmegaConf.to_container(data, resolve=True))).test_labels)
 
 
 def check_reference(name: str, config: dict[str, Any]) -> None:

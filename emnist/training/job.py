@@ -61,9 +61,9 @@ def run_together(paths: Sequence[Path], all_cores: bool = False) -> None:
     They compute with the number of threads in their configuration, or with all cores. Raises JobFailed if any failed.
     """
     from emnist.runs.folder import RunFolder
-    from emnist.training.fit import Training, prepare, set_up_process
+    from emnist.training.fit import prepare, set_up_process
     from emnist.training.hardware import device_of
-    from emnist.training.together import train_together
+    from emnist.training.together import Member, train_together
 
     _freeze_imports()
     folders = [folder for folder in map(RunFolder, paths) if not folder.result.exists()]
@@ -84,24 +84,25 @@ def run_together(paths: Sequence[Path], all_cores: bool = False) -> None:
         return cast(dict[str, Any], OmegaConf.to_container(folder.read_config(), resolve=True))
 
     try:
-        trainings: list[Training] = []
+        members: list[Member] = []
         for folder in folders:
             try:
                 folder.failure.unlink(missing_ok=True)
                 config = config_of(folder)
                 set_up_process({**config, "threads": None} if all_cores else config)
-                trainings.append(prepare(config, folder, logs[folder]))
+                device = device_of(config["trainer"]["accelerator"])
+                members.append(Member(prepare(config, folder, logs[folder]), device))
             except Exception as error:
                 fail(folder, error)
-        try:
-            sizes = {len(training.data.train_indices) for training in trainings}  # of folds, which may differ by one
-            for size in sorted(sizes):
-                same = [training for training in trainings if len(training.data.train_indices) == size]
-                train_together(same, device_of(same[0].config["trainer"]["accelerator"]))
-        except Exception as error:
-            for training in trainings:
-                if not training.folder.result.exists():
-                    fail(training.folder, error)
+        sizes = [len(member.training.data.train_indices) for member in members]  # of folds, which may differ by one
+        for size in sorted(set(sizes)):
+            same = [member for member, own in zip(members, sizes, strict=True) if own == size]
+            try:
+                train_together(same)
+            except Exception as error:
+                for folder in (member.recorder.folder for member in same):
+                    if not folder.result.exists():
+                        fail(folder, error)
     finally:
         for log in logs.values():
             for handler in log.handlers:

@@ -95,20 +95,20 @@ class Member:
         checkpoints.save_checkpoint(resumable_checkpoint(classifier, self.epochs, steps, callbacks), folder.last)
 
 
-def train_together(trainings: Sequence[Training], device: torch.device) -> None:
+def train_together(members: Sequence[Member]) -> None:
     """Train runs until each has a result.
 
     They differ in fold, seed, learning rate, schedule, dropout, penalty, augmentation and patience at most.
     """
-    left = [Member(training, device) for training in trainings]
-    trainer = trainings[0].config["trainer"]
+    left, device = list(members), members[0].device
+    trainer = members[0].training.config["trainer"]
     precision = choose_precision(trainer["precision"], trainer["accelerator"])
     stack: StackedMLP | None = None
     clock = time.perf_counter()
     while left:
         over = [member for member in left if member.stopped is not None]
         for member in over:
-            finish(member.training, str(member.stopped), device, precision, together=len(trainings))
+            finish(member.training, str(member.stopped), device, precision, together=len(members))
         if over or stack is None:
             left = [member for member in left if member not in over]
             networks = [cast(MLP, member.classifier.network) for member in left]

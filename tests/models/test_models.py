@@ -4,7 +4,7 @@ from torch import nn
 
 from emnist.errors import UserError
 from emnist.models import build_model
-from emnist.models.layers import ACTIVATIONS, find_activation, initialize
+from emnist.models.layers import ACTIVATIONS, Dropout, find_activation, initialize
 
 IMAGES = torch.randn(4, 1, 28, 28)
 CNN_BEST = {"filters": [32, 64, 128], "kernel_sizes": [5, 5, 3], "activation": "leaky"}
@@ -74,8 +74,8 @@ def test_resnet_keeps_the_resolution_in_its_first_stage():
 
 def test_dropout_per_hidden_layer():
     network = build_model("mlp", 47, hidden_layers=3, dropout=[0.25, 0.5, 0])
-    assert [m.p for m in network.modules() if isinstance(m, nn.Dropout)] == [0.25, 0.5]
-    assert [m.p for m in build_model("mlp", 47, dropout=0.1).modules() if isinstance(m, nn.Dropout)] == [0.1] * 3
+    assert [m.p for m in network.modules() if isinstance(m, Dropout)] == [0.25, 0.5]
+    assert [m.p for m in build_model("mlp", 47, dropout=0.1).modules() if isinstance(m, Dropout)] == [0.1] * 3
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from emnist.errors import UserError
 from emnist.runs.folder import RunFolder
-from emnist.study.launch import launch, train_run
+from emnist.study.launch import Worker, launch
 from emnist.study.planning import PlannedRun
 from emnist.study.progress import Progress
 from tests.fixtures.configuration import configure
@@ -51,13 +51,17 @@ class MadeUpLauncher:
 
 
 def runs_in(folder: Path, *names: str) -> list[PlannedRun]:
-    return [PlannedRun(folder / name, ("model=mlp",)) for name in names]
+    return [PlannedRun(folder / name, ("model=mlp",), CONFIG) for name in names]
+
+
+def launch_alone(runs: list[PlannedRun], launcher) -> None:
+    launch([[run] for run in runs], launcher, Worker())
 
 
 def test_a_run_that_kills_its_process_fails_alone(tmp_path, capsys):
     launcher, runs = MadeUpLauncher(), runs_in(tmp_path, "a", "b", "deadly1", "c", "deadly2", "d")
     with Progress("tiny") as progress, progress.watch([run.path for run in runs], later=0):
-        launch(runs, launcher)
+        launch_alone(runs, launcher)
     assert {run.path.name for run in runs if RunFolder(run.path).result.exists()} == set("abcd")
     reasons = {path.name: reason for path, reason in progress.failures.items()}
     assert reasons == dict.fromkeys(("deadly1", "deadly2"), "its process died (RuntimeError: The worker died)")
@@ -66,7 +70,7 @@ def test_a_run_that_kills_its_process_fails_alone(tmp_path, capsys):
 
 
 def test_an_error_that_a_run_returns_is_recorded(tmp_path):
-    launch(runs_in(tmp_path, "a", "failing"), MadeUpLauncher())
+    launch_alone(runs_in(tmp_path, "a", "failing"), MadeUpLauncher())
     failure = RunFolder(tmp_path / "failing").read_failure()
     assert failure is not None
     assert (failure.error, failure.config) == ("no space left", CONFIG)
@@ -81,7 +85,7 @@ def test_runs_that_end_while_another_is_retried_are_not_launched_again(tmp_path)
             return super().train(folder)
 
     launcher = Cluster()
-    launch(runs_in(tmp_path, "deadly", "b"), launcher)
+    launch_alone(runs_in(tmp_path, "deadly", "b"), launcher)
     assert launcher.batches == [2, 1]
 
 
@@ -92,12 +96,12 @@ def test_a_launcher_that_cannot_start(tmp_path):
 
     message = "launcher: RuntimeError: no such cluster; the same command resumes the study"
     with pytest.raises(UserError, match=re.escape(message)):
-        launch(runs_in(tmp_path, "a", "b"), Unable())
+        launch_alone(runs_in(tmp_path, "a", "b"), Unable())
 
 
 @pytest.fixture
 def hydra_job(monkeypatch, tmp_path):
-    """Lets train_run run in tmp_path, as if Hydra had started it."""
+    """Lets a worker train in tmp_path, as if Hydra had started it."""
     runtime = SimpleNamespace(runtime=SimpleNamespace(output_dir=str(tmp_path)))
     monkeypatch.setattr(HydraConfig, "get", lambda: runtime)
     return RunFolder(tmp_path)
@@ -106,7 +110,7 @@ def hydra_job(monkeypatch, tmp_path):
 def test_a_run_that_another_process_trains_is_left_to_it(hydra_job, capsys):
     returned = []
     with FileLock(hydra_job.lock):
-        thread = threading.Thread(target=lambda: returned.append(train_run(configure("model=mlp"))))
+        thread = threading.Thread(target=lambda: returned.append(Worker()(configure("model=mlp"))))
         thread.start()
         err = ""
         while "waiting" not in err:
@@ -121,8 +125,8 @@ def test_a_run_that_another_process_trains_is_left_to_it(hydra_job, capsys):
 
 
 def test_an_error_is_returned(hydra_job):
-    error = train_run(configure("model=mlp", "trainer.max_epochs=0"))
+    error = Worker()(configure("model=mlp", "trainer.max_epochs=0"))
     assert error == "trainer.max_epochs=0: must be greater than or equal to 1"
     hydra_job.lock.unlink()
     hydra_job.lock.mkdir()
-    assert "Is a directory" in (train_run(configure("model=mlp")) or "")
+    assert "Is a directory" in (Worker()(configure("model=mlp")) or "")

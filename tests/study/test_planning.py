@@ -88,7 +88,7 @@ def test_around_trains_each_cell_once(tmp_path):
     cells = cells_of(study.plan)
     assert cells["16"] == cells["ELU"] == study.plan.reference
     assert len(set(cells.values())) == 3
-    assert study.runs() == {f"{cell}/{run}" for cell in cells.values() for run in ("fold0_seed0", "fold1_seed0")}
+    assert study.runs() == {f"{cell}/{run}" for cell in cells.values() for run in ("fold0_seed0", "fold1_seed1")}
     activation = study.plan.factors[1]
     assert (activation.reference, activation.chosen) == (study.plan.reference, None)
     assert activation.values[1].published == 80
@@ -103,14 +103,14 @@ def test_the_overrides_of_a_run(tmp_path):
     overrides = {run.path.name: run.overrides for run in step.runs if run.path.parent.name in cells_of(study.plan)["8"]}
     assert overrides == {
         "all_seed3": ("model.activation=relu", "model.neurons=8", "data.fold=null", "seed=3"),
-        "fold1_seed3": ("model.activation=relu", "model.neurons=8", "data.fold=1", "seed=3"),
+        "fold1_seed16": ("model.activation=relu", "model.neurons=8", "data.fold=1", "seed=16"),
     }
-    assert [fold_and_seed(name) for name in overrides] == [(None, 3), (1, 3)]
+    assert [fold_and_seed(name) for name in overrides] == [(None, 3), (1, 16)]
 
 
 def test_a_run_without_a_result_is_missing(tmp_path):
     study = MadeUpStudy(tmp_path, {"neurons": NEURONS}).train()
-    run = RunFolder(tmp_path / cells_of(study.plan)["8"] / "fold1_seed0")
+    run = RunFolder(tmp_path / cells_of(study.plan)["8"] / "fold1_seed1")
     run.result.unlink()
     run.write_failure("no memory", CONFIG)
     (step,) = MadeUpStudy(tmp_path, {"neurons": NEURONS}).planner.steps()
@@ -151,7 +151,7 @@ def test_greedy_starts_each_factor_from_the_best_by_validation(tmp_path):
     assert (result.config["model"]["neurons"], result.config["model"]["activation"]) == (8, "relu")
 
     # Another outcome on validation, another choice.
-    for path in runs_of(cells["16"], "fold0_seed0", "fold1_seed0"):
+    for path in runs_of(cells["16"], "fold0_seed0", "fold1_seed1"):
         RunFolder(tmp_path / path).write_result(made_up_result(compose(()), 1.0, test_accuracy=0.0))
     study.train(narrow)
     neurons, activation = study.plan.factors
@@ -164,7 +164,7 @@ def test_greedy_starts_each_factor_from_the_best_by_validation(tmp_path):
     assert part.runs() == runs
 
     # On other folds it might choose otherwise, so its plan names only those.
-    assert MadeUpStudy(tmp_path, factors, mode="greedy", folds=[1]).train().plan.runs == ["fold1_seed0"]
+    assert MadeUpStudy(tmp_path, factors, mode="greedy", folds=[1]).train().plan.runs == ["fold1_seed1"]
 
 
 def test_of_equal_values_greedy_keeps_the_one_before(tmp_path):
@@ -203,20 +203,45 @@ def test_only_some_values(tmp_path):
 def test_folds_trained_one_after_another_are_one_study(tmp_path):
     MadeUpStudy(tmp_path, {"neurons": NEURONS}, folds=[1]).train()
     study = MadeUpStudy(tmp_path, {"neurons": NEURONS}, folds=[0]).train()
-    assert study.plan.runs == ["fold0_seed0", "fold1_seed0"]
-    run = RunFolder(tmp_path / cells_of(study.plan)["8"] / "fold1_seed0")
+    assert study.plan.runs == ["fold0_seed0", "fold1_seed1"]
+    run = RunFolder(tmp_path / cells_of(study.plan)["8"] / "fold1_seed1")
     run.result.unlink()
     assert study.train().plan.runs == ["fold0_seed0"]  # a cell lacks fold 1
     run.write_failure("no memory", CONFIG)
-    assert study.train().plan.runs == ["fold0_seed0", "fold1_seed0"]  # it has failed there
+    assert study.train().plan.runs == ["fold0_seed0", "fold1_seed1"]  # it has failed there
     for other in ({"start": ["optimizer.lr=0.2"]}, {"images": "others"}):
-        assert MadeUpStudy(tmp_path, {"neurons": NEURONS}, folds=[1], **other).train().plan.runs == ["fold1_seed0"]
+        assert MadeUpStudy(tmp_path, {"neurons": NEURONS}, folds=[1], **other).train().plan.runs == ["fold1_seed1"]
 
 
 def test_seeds(tmp_path):
     study = MadeUpStudy(tmp_path, {"neurons": NEURONS}, folds=[0], seeds=[0, 3]).train()
-    assert study.plan.runs == ["fold0_seed0", "fold0_seed3"]
+    assert study.plan.runs == ["fold0_seed0", "fold0_seed15"]
     assert len(study.runs()) == 4
+
+
+def test_no_two_folds_share_a_seed(tmp_path):
+    study = MadeUpStudy(tmp_path, {"neurons": NEURONS}, seeds=[0, 1]).train()
+    assert study.plan.runs == ["fold0_seed0", "fold1_seed1", "fold0_seed5", "fold1_seed6"]
+
+
+def test_every_seed_in_every_fold(tmp_path):
+    study = MadeUpStudy(tmp_path, {"neurons": NEURONS}, seeds=[0, 3], seeding="crossed").train()
+    assert study.plan.runs == ["fold0_seed0", "fold1_seed0", "fold0_seed3", "fold1_seed3"]
+
+
+def test_the_reference_gets_more_runs(tmp_path):
+    study = MadeUpStudy(tmp_path, {"neurons": NEURONS}, reference_times=3).train()
+    assert study.steps == [(8, 8, 0)]
+    cells, plan = cells_of(study.plan), study.plan
+    assert plan.runs == ["fold0_seed0", "fold1_seed1"]
+    assert plan.reference_runs == [*plan.runs, "fold0_seed5", "fold1_seed6", "fold0_seed10", "fold1_seed11"]
+    reference = {f"{cells['16']}/{run}" for run in plan.reference_runs}
+    assert study.runs() == reference | {f"{cells['8']}/{run}" for run in plan.runs}
+
+
+def test_a_run_has_the_configuration_of_its_overrides(tmp_path):
+    (step,) = MadeUpStudy(tmp_path, {"neurons": NEURONS}, reference_times=2).planner.steps()
+    assert [run.config for run in step.runs] == [compose(run.overrides) for run in step.runs]
 
 
 def test_an_invalid_value_is_named(tmp_path):

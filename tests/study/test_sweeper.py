@@ -48,8 +48,8 @@ def untrained(tmp_path, glyphs):
 def test_what_a_study_trains_and_prints(around):
     folder, out, err = around
     cells, results = cells_of(plan_of(folder)), results_of(folder)
-    assert set(results) == {f"{cell}/fold{fold}_seed0" for cell in set(cells.values()) for fold in (0, 1)}
-    config = results[f"{cells['8']}/fold1_seed0"].config
+    assert set(results) == {f"{cell}/fold{fold}_seed{fold}" for cell in set(cells.values()) for fold in (0, 1)}
+    config = results[f"{cells['8']}/fold1_seed1"].config
     assert plan_of(folder).overrides[: len(REFERENCE)] == REFERENCE
     assert (config["model"]["neurons"], config["model"]["activation"], config["data"]["fold"]) == (8, "elu", 1)
     assert "activation" in out
@@ -59,7 +59,7 @@ def test_what_a_study_trains_and_prints(around):
     assert lines[0] == "tiny: 0 of 6 runs done, 0 running, 0 failed"
     assert any(re.search("[1-5] of 6 runs done, .* left", line) for line in lines)
     assert lines[-1] == "tiny: 6 of 6 runs done, 0 running, 0 failed"
-    log = RunFolder(folder / "study" / cells["8"] / "fold1_seed0").log.read_text()
+    log = RunFolder(folder / "study" / cells["8"] / "fold1_seed1").log.read_text()
     assert "epoch" in log
 
 

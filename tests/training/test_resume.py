@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 
+from emnist.training.recorder import Recorder
 from tests.fixtures.commands import enable_ctrl_c, environment
 from tests.fixtures.jobs import train_in
+from tests.fixtures.resuming import Killed, die_in, same_runs
 
 EVERYTHING = [  # all that a run carries from one epoch to the next
     "augmentation=affine",
@@ -22,55 +23,12 @@ EVERYTHING = [  # all that a run carries from one epoch to the next
 ]
 
 
-class Killed(BaseException):
-    """As sudden as kill -9, within one process."""
-
-
-def same(a: object, b: object, where: str = "") -> None:
-    """Assert that two checkpoints are equal to the bit, but for the time they took."""
-    if isinstance(a, dict):
-        assert isinstance(b, dict)
-        assert a.keys() == b.keys(), where
-        for key in a:
-            if key not in ("seconds", "train_seconds"):
-                same(a[key], b[key], f"{where}/{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), where
-        for i, pair in enumerate(zip(a, b, strict=True)):
-            same(*pair, f"{where}/{i}")
-    elif isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), where
-    else:
-        assert a == b, where
-
-
-def same_runs(a: Path, b: Path) -> None:
-    assert (a / "metrics.csv").read_bytes() == (b / "metrics.csv").read_bytes()
-    for name in ("best", "last"):
-        same(*(torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True) for folder in (a, b)))
-
-
 @pytest.fixture(scope="module")
 def uninterrupted(glyphs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
     cnn = ["model=cnn", "model.filters=[4,8]", "model.kernel_sizes=[3,3]", "model.dropout=0.2"]
     overrides = [*glyphs, *cnn, "regularization=l2", "trainer.accelerator=cpu", *EVERYTHING]
     return folder, overrides, train_in(folder, *overrides)
-
-
-def interrupt(monkeypatch, where: str, times: int) -> None:
-    """Let the `times`-th call of the recorder's method `where` be its last, before or after it did its work."""
-    from emnist.training.recorder import Recorder
-
-    method, calls = getattr(Recorder, where), []
-
-    def dying(self, *arguments):
-        calls.append(1)
-        if len(calls) == times:
-            raise Killed
-        return method(self, *arguments)
-
-    monkeypatch.setattr(Recorder, where, dying)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +45,7 @@ def interrupt(monkeypatch, where: str, times: int) -> None:
 def test_resumed_run_ends_as_an_uninterrupted_one(uninterrupted, tmp_path, monkeypatch, where, times):
     folder, overrides, expected = uninterrupted
     with monkeypatch.context() as patch:
-        interrupt(patch, where, times)
+        die_in(patch, Recorder, where, times)
         with pytest.raises(Killed):
             train_in(tmp_path, *overrides)
     assert not (tmp_path / "result.json").exists()

@@ -122,11 +122,11 @@ def test_hyperparameters_that_vary_and_final_metrics(ask, results):
     groups = ask(f"{PREFIX}/hparams/session_groups", wanted)["sessionGroups"]
     runs = results[1]
     assert {group["name"] for group in groups} == set(runs)
-    shown = [group["metricValues"][0]["value"] for group in groups]
+    finals = [{value["name"]["tag"]: value["value"] for value in group["metricValues"]} for group in groups]
+    shown = [values["final/test_accuracy"] for values in finals]
     assert shown == sorted(shown, reverse=True)  # cells can be sorted
-    for group in groups:
+    for group, values in zip(groups, finals, strict=True):
         config = runs[group["name"]].config["optimizer"]
         assert group["hparams"]["optimizer.lr"] == config["lr"]  # a number, so it can be an axis
         assert group["hparams"]["optimizer.name"] == config["name"]
-        values = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
         assert values["final/test_accuracy"] == pytest.approx(runs[group["name"]].test_accuracy)

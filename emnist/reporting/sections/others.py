@@ -6,7 +6,7 @@ from emnist.analysis.collection import Cell
 from emnist.analysis.comparison import test_accuracy, val_accuracy
 from emnist.analysis.settings import differing_settings
 from emnist.reporting.document import Document
-from emnist.reporting.wording import model_name, percent
+from emnist.reporting.wording import count, model_name, percent
 
 
 def add_others(document: Document, cells: list[Cell]) -> None:
@@ -23,5 +23,6 @@ def add_others(document: Document, cells: list[Cell]) -> None:
         names = ", ".join(f"`{run.name}`" for run in cell.runs[:3]) + (" …" if len(cell.runs) > 3 else "")
         accuracies = [percent(val_accuracy(cell)), percent(test_accuracy(cell))]
         rows.append([model_name(cell.model), settings, *accuracies, "; ".join([runs, *reasons]), names])
-    document.text("*Settings* are the keys that differ within a model; accuracies are means over folds and seeds.")
-    document.table(["model", "settings", "validation % [95%]>", "test % [95%]>", "runs", "folders"], rows)
+    with document.fold(f"{count(len(cells), 'configuration')}"):
+        document.text("*Settings* are the keys that differ within a model; accuracies are means over folds and seeds.")
+        document.table(["model", "settings", "validation % [95%]>", "test % [95%]>", "runs", "folders"], rows)

@@ -25,8 +25,9 @@ def add_provenance(document: Document, runs: list[Run]) -> None:
             )
         ] += 1
     rows = [[*group, f"{number}"] for group, number in sorted(groups.items())]
-    document.table(["model", "data", "code", "libraries", "hardware", "runs>"], rows)
     if any(result.data.official is False for result in results):
         document.text(
             "This is not the data of the reference report, so its accuracies are not directly comparable with these."
         )
+    with document.fold("Data, code, libraries and hardware of all runs"):
+        document.table(["model", "data", "code", "libraries", "hardware", "runs>"], rows)

@@ -1,4 +1,4 @@
-"""One study: its table, its figures, and a closer look at its best cell."""
+"""One study: its headline, differences and contradictions, then its table and a closer look at its best cell."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ from emnist.figures import run as run_figures
 from emnist.figures import study as study_figures
 from emnist.figures.style import to_png
 from emnist.inference.load import load_run
-from emnist.reporting.document import Document
+from emnist.reporting.document import PAGE_WIDTH, Document
+from emnist.reporting.sections.summary import add_contradictions, add_headline, details
 from emnist.reporting.wording import (
-    ONE_RUN,
     claim_of,
     count,
     data_of,
@@ -21,69 +21,82 @@ from emnist.reporting.wording import (
     points_of,
     spaced,
     title,
+    verdict_of,
 )
 
-TABLE = ["factor", "value", "published %>", "validation % [95%]>", "test % [95%]>", "difference [95%]>", "p (Holm)>"]
+TABLE = ["factor", "value", "published %>", "validation % [95%]>", "test % [95%]>", "difference [95%]>", "p>"]
 TABLE += ["verdict", "reference report", "agrees", "runs"]
 
 
 def add_study(document: Document, study: StudyResult) -> None:
     document.heading(title(study))
+    data = data_of(study.cells)
+    add_headline(document, study)
+    if study.compared:
+        figure = study_figures.differences(study, f"{title(study)}: differences in test accuracy\n{data}")
+        document.picture(
+            f"figures/{study.name}_differences.png", to_png(figure), "Differences with their intervals", PAGE_WIDTH
+        )
+    add_contradictions(document, study)
+    with document.fold("Every value: accuracies, differences, verdicts, runs"):
+        _add_table(document, study)
+    if any(sum(row.val is not None for row in rows) > 1 for rows in study.factors.values()):
+        with document.fold("Learning curves"):
+            heading = f"{title(study)}: validation accuracy (%) by epoch, mean and range over runs\n{data}"
+            figure = study_figures.factors(study, heading)
+            document.picture(
+                f"figures/{study.name}_factors.png", to_png(figure), "Learning curves by factor", PAGE_WIDTH
+            )
+    if study.best is not None and study.best.tested:
+        with document.fold(f"The best by validation: {describe_cell(study, study.best)}"):
+            _add_cell(document, study, study.best, data)
+    elif study.start.tested:
+        with document.fold("The reference"):
+            document.text("No cell has a validation accuracy in all its runs, so none is the best.")
+            _add_cell(document, study, study.start, data)
+
+
+def _add_table(document: Document, study: StudyResult) -> None:
     how = "Each factor is varied alone around the reference (\\*)."
     if study.mode == "greedy":
         how = "Factors in this order, each from the best so far (\\*); the next starts from the best by validation (←)."
-    data = data_of(study.cells)
-    document.text(
-        f"{how} {data}: {count(study.planned, 'run')} per value, in `{study.folder}`, "
-        f"from `{' '.join(study.overrides)}`."
-    )
-    if study.planned == 1:
-        document.text(ONE_RUN)
+    document.text(f"{how} In `{study.folder}`, from `{' '.join(study.overrides)}`.")
+    if study.looks:
+        document.text(_decides(study))
     document.table(
         TABLE,
         [
-            [f"**{spaced(factor)}**" if i == 0 else "", *_line(row)]
+            [f"**{spaced(factor)}**" if i == 0 else "", *_line(row, study.delta)]
             for factor, rows in study.factors.items()
             for i, row in enumerate(rows)
         ],
     )
-    failed = [
-        f"{spaced(factor)} {row.label} failed: {reason}"
-        for factor, rows in study.factors.items()
-        for row in rows
-        for reason in row.reasons
-    ]
-    if failed:
-        document.points(failed)
-    if study.compared:
-        figure = study_figures.differences(study, f"{title(study)}: differences in test accuracy\n{data}")
-        document.picture(f"figures/{study.name}_differences.png", to_png(figure), "Differences with their intervals")
-    if any(sum(row.val is not None for row in rows) > 1 for rows in study.factors.values()):
-        heading = f"{title(study)}: validation accuracy (%) by epoch, mean and range over runs\n{data}"
-        figure = study_figures.factors(study, heading)
-        document.picture(f"figures/{study.name}_factors.png", to_png(figure), "Learning curves by factor")
-    if study.best is not None and study.best.tested:
-        document.heading(f"The best of the {title(study)} by validation: {describe_cell(study, study.best)}", 3)
-        _add_cell(document, study, study.best, data)
-    elif study.start.tested:
-        document.heading(f"The reference of the {title(study)}", 3)
-        document.text("No cell has a validation accuracy in all its runs, so none is the best.")
-        _add_cell(document, study, study.start, data)
+    failed = [f"{spaced(factor)} {row.label} failed: {reason}" for factor, row in study.rows for reason in row.reasons]
+    document.points([*details(study), *failed])
 
 
-def _line(row: Row) -> list[str]:
+def _decides(study: StudyResult) -> str:
+    *before, last = (str(look) for look in study.looks)
+    looks = f"{', '.join(before)} and {last}" if before else last
+    return (
+        f"The study decided for itself how many runs a value gets. It looked at each difference after {looks} runs, as "
+        "long as it was undecided and more runs could settle it. Each look at each difference spends an equal share of "
+        "the 5% of error (Bonferroni over looks and comparisons). *Runs* are those used, of the value and of the "
+        "reference."
+    )
+
+
+def _line(row: Row, delta: float) -> list[str]:
     """The cells of a value's line, after the factor."""
     label = row.label + (" \\*" if row.is_start else "") + (" ←" if row.is_chosen else "")
     published = "–" if row.published is None else f"{row.published:.2f}"
     line = [label, published, percent(row.val), percent(row.test)]
-    runs = row.problem or f"{row.planned}"
     d = row.difference
     if d is None:
-        return [*line, "", "", "" if row.cell.runs else "missing", claim_of(row), "", runs]
-    if d.same_sign < d.pairs:
-        runs += f"; {d.same_sign} of {d.pairs} pairs have this sign"
+        return [*line, "", "", "" if row.cell.runs else "missing", claim_of(row), "", row.problem or f"{row.planned}"]
+    runs = row.problem or (f"{d.runs}" if d.of_networks else f"{d.runs} against {d.reference_runs}")
     agrees = row.claim.agrees(d.verdict) if row.claim else ""
-    return [*line, points_of(d.estimate), p_value(d.p_corrected), d.verdict, claim_of(row), agrees, runs]
+    return [*line, points_of(d.estimate), p_value(d.p), verdict_of(d, delta), claim_of(row), agrees, runs]
 
 
 def _add_cell(document: Document, study: StudyResult, cell: Cell, data: str) -> None:
@@ -92,7 +105,7 @@ def _add_cell(document: Document, study: StudyResult, cell: Cell, data: str) -> 
     figure = study_figures.mean_curves(
         cell, f"{title(study)}, {name}: mean and range over {count(len(cell.tested), 'run')}\n{data}"
     )
-    document.picture(f"figures/{study.name}_curves.png", to_png(figure), "Learning curves")
+    document.picture(f"figures/{study.name}_curves.png", to_png(figure), "Learning curves", PAGE_WIDTH)
     tests = [run.predictions for run in cell.tested if run.predictions is not None]
     first = cell.tested[0]
     if not tests or not first.folder.best.exists():  # which names the classes

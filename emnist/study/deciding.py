@@ -1,0 +1,234 @@
+"""A study that decides for itself which runs it still needs.
+
+Each value is looked at after a growing number of runs (`study.looks`). At a look, its difference from the reference gets
+a verdict. A value that is better, worse or equal within δ is settled, and one that more runs are not expected to settle
+is given up. The others get the runs of their next look, first those that would probably take the least training.
+
+The chance that any verdict of the study is false stays below 5%: each look at each value spends an equal share of it.
+This is group-sequential testing with a linear spending function (Lan and DeMets, Discrete sequential boundaries for
+clinical trials, Biometrika 1983). The shares add up by Bonferroni's inequality, so the bound holds however looks and
+values depend on each other.
+
+A look uses the first runs of the value and of the reference in the order of the plan, and nothing else. So the verdicts
+follow from the results alone, and a study that is killed and started again comes to the same ones.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+
+from emnist.analysis.statistics import LEVEL
+from emnist.analysis.variance import Prior, Sample, moderate
+from emnist.analysis.verdict import INCOMPLETE, UNDECIDED, alone, bonferroni_limit, contrast, more_runs
+from emnist.runs.folder import RunFolder
+from emnist.runs.identity import run_name
+from emnist.runs.plan import PlannedFactor, PlannedValue
+from emnist.study.planning import PlannedCell, PlannedRun, Planner, Step
+
+# What a study expects before it has trained anything, as fractions of 1; measured with the MLP on a quarter of EMNIST
+# Balanced.
+TYPICAL_RUN_SD = 0.003  # standard deviation of the accuracy from run to run
+TYPICAL_DISAGREEMENT = 0.03  # variance over images of the difference between two settings
+TYPICAL_DIFFERENCE = 0.01  # of values without a published figure
+
+
+@dataclass
+class Candidate:
+    """A value, and how far the study has got with it."""
+
+    planned: PlannedValue
+    cell: PlannedCell
+    start: PlannedValue | None  # the value that it is compared with
+    looks: int = 0  # so far
+    verdict: str = UNDECIDED  # at the last of them
+    closed: bool = False  # settled or given up
+    cost: float = 0.0  # seconds of training that settling it would probably take
+
+
+class DecidingPlanner(Planner):
+    """Plans the runs that the verdicts need, as far as the budget of the study goes."""
+
+    def __init__(self, *arguments, test_images: int):
+        super().__init__(*arguments)
+        self.test_images = test_images
+        self.wanted: dict[Path, None] = {}  # the runs of the study so far, in order
+        self.not_reached = 0  # values that the budget ended before a verdict
+
+    def steps(self) -> Iterator[Step]:
+        self.plan.looks = self.study.looks
+        self.plan.comparisons = sum(
+            self.study.mode == "greedy" or self.cell(self.start, factor, label).id != self.reference.id
+            for factor, values in self.study.factors.items()
+            for label in values
+        )
+        self.plan.runs = self.names(self.study.looks[0])
+        yield from super().steps()
+
+    def train(self, group: list[PlannedFactor], start: tuple[str, ...], later: int) -> Iterator[Step]:
+        reference = self.cell(start)
+        candidates = self.candidates(group, start)
+        self.enter(candidates)
+        tell(self.forecast(candidates, reference))
+        if candidates and self.study.budget is not None:  # a time can't be planned with before something was trained
+            yield self.step([self.needed(candidates[0], reference)[0]])
+        prior: Prior | None = None
+        open_ = candidates
+        while open_:
+            needed = {id(one): self.needed(one, reference) for one in open_}
+            open_ = sorted(open_, key=lambda one: one.cost)
+            reached = self.affordable(open_, needed)
+            if reached:
+                yield self.step([run for one in reached for run in needed[id(one)]])
+            self.not_reached += len(open_) - len(reached)
+            for one in reached:
+                if any(right_answers(run.path) is None for run in needed[id(one)]):  # failed, or diverged at once
+                    one.closed, one.verdict = True, INCOMPLETE
+            open_ = [one for one in reached if not one.closed]
+            if prior is None:
+                cells = {cell.id: cell for cell in (reference, *(one.cell for one in open_))} if open_ else {}
+                prior = moderate([self.sample(cell, self.study.looks[0]) for cell in cells.values()])
+            for one in open_:
+                self.look(one, reference, prior)
+            open_ = [one for one in open_ if not one.closed]
+            self.enter(candidates)
+            tell(self.progress(candidates, len(open_)))
+
+    def candidates(self, group: list[PlannedFactor], start: tuple[str, ...]) -> list[Candidate]:
+        """The values of these factors that are compared with the cell they start from."""
+        reference, found = self.cell(start).id, []
+        for factor in group:
+            first = next((value for value in factor.values if value.cell == reference), None)
+            for value in factor.values:
+                if value.cell != reference and value.label in self.study.wanted(factor.name):
+                    found.append(Candidate(value, self.cell(start, factor.name, value.label), first))
+        return found
+
+    def needed(self, one: Candidate, reference: PlannedCell) -> list[PlannedRun]:
+        """The runs of the reference and of the value for its next look."""
+        count = self.study.looks[one.looks]
+        runs = [self.run(reference, *run) for run in self.study.first_runs(self.study.reference_times * count)]
+        return runs + [self.run(one.cell, *run) for run in self.study.first_runs(count)]
+
+    def affordable(self, candidates: Sequence[Candidate], needed: dict[int, list[PlannedRun]]) -> list[Candidate]:
+        """The first of these values whose runs the budget allows."""
+        wanted, reached = dict(self.wanted), []
+        for one in candidates:
+            wanted |= dict.fromkeys(run.path for run in needed[id(one)])
+            if self.study.max_runs is not None and len(wanted) > self.study.max_runs:
+                break
+            if self.study.budget is not None and training_time(list(wanted)) > self.study.budget:
+                break
+            reached.append(one)
+        return reached
+
+    def step(self, runs: list[PlannedRun]) -> Step:
+        """Ask for these runs, the first run of each cell before the next."""
+        self.wanted |= dict.fromkeys(run.path for run in runs)
+        order = {run_name(*run): i for i, run in enumerate(self.study.first_runs(len(self.wanted)))}
+        distinct = list({run.path: run for run in runs}.values())
+        return Step(sorted(distinct, key=lambda run: order[run.path.name]), 0)
+
+    def sample(self, cell: PlannedCell, count: int) -> Sample:
+        """The answers of the first runs of a cell."""
+        answers = [right_answers(self.run(cell, *run).path) for run in self.study.first_runs(count)]
+        return Sample(np.stack([right for right in answers if right is not None]), 1 / (self.study.all_folds - 1))
+
+    def look(self, one: Candidate, reference: PlannedCell, prior: Prior) -> None:
+        """Draw a verdict from the runs of the next look, and close the value if it is settled or hopeless."""
+        study, count = self.study, self.study.looks[one.looks]
+        c = contrast(self.sample(one.cell, count), self.sample(reference, study.reference_times * count), prior)
+        shares = self.plan.comparisons * len(study.looks)
+        one.looks += 1
+        one.verdict = alone(c, LEVEL, shares).verdict(study.delta / 100)
+        if one.verdict != UNDECIDED:
+            one.closed = True
+            return
+        more = more_runs(c, bonferroni_limit(LEVEL, shares), study.delta / 100)
+        # The difference is itself uncertain, so a value is given up only if it would take far more than the last look.
+        one.closed = one.looks == len(study.looks) or more is None or count + more > 2 * study.looks[-1]
+        one.cost = 0.0 if more is None else more * training_time([self.run(one.cell, *study.runs[0]).path])
+
+    def enter(self, candidates: Sequence[Candidate]) -> None:
+        """Write the runs that the last look at each value has used into the plan."""
+        looks, times = self.study.looks, self.study.reference_times
+        for one in candidates:
+            count = looks[max(one.looks - 1, 0)]
+            one.planned.runs, one.planned.against = self.names(count), self.names(times * count)
+            if one.start is not None and len(one.start.against or []) < times * count:
+                one.start.against = one.planned.against
+            if len(self.plan.reference_runs) < times * count:
+                self.plan.reference_runs = self.names(times * count)
+        self.write()
+
+    def names(self, count: int) -> list[str]:
+        return [run_name(*run) for run in self.study.first_runs(count)]
+
+    @property
+    def chooses_by(self) -> list[tuple[int | None, int]]:
+        return self.study.first_runs(self.study.looks[0])
+
+    def forecast(self, candidates: Sequence[Candidate], reference: PlannedCell) -> str:
+        """What these values will probably need, from the published differences and typical variances."""
+        looks, times = self.study.looks, self.study.reference_times
+        expected = [self.expected_look(one) for one in candidates]
+        cells = len({one.cell.id for one in candidates})
+
+        def runs(counts: list[int]) -> int:
+            return sum(counts) + times * max(counts, default=0)
+
+        least, most = runs([looks[0]] * cells), runs([looks[-1]] * cells)
+        known = [seconds for path in self.folder.glob("*/*/*") if (seconds := duration(path)) is not None]
+        per_run = f", {fmean(known) * runs(expected) / 3600:.1f} h of training" if known else ""
+        limits = [f"{self.study.max_runs} runs"] if self.study.max_runs is not None else []
+        limits += [f"{self.study.budget / 3600:.2g} h of training"] if self.study.budget is not None else []
+        return (
+            f"{self.name}: {len(candidates)} comparisons will take about {runs(expected)} runs{per_run}; "
+            f"at least {least}, at most {most}{', within ' + ' and '.join(limits) if limits else ''}"
+        )
+
+    def expected_look(self, one: Candidate) -> int:
+        """After how many runs the value will probably be settled or given up."""
+        a, b = one.planned.published, one.start.published if one.start else None
+        difference = TYPICAL_DIFFERENCE if a is None or b is None else abs(a - b) / 100
+        looks, overlap, delta = self.study.looks, 1 / (self.study.all_folds - 1), self.study.delta / 100
+        limit = bonferroni_limit(LEVEL, max(self.plan.comparisons, 1) * len(looks))
+        for count in looks:
+            runs = TYPICAL_RUN_SD**2 * (1 / count + 1 / (self.study.reference_times * count) + 2 * overlap)
+            half = limit * (runs + TYPICAL_DISAGREEMENT / self.test_images) ** 0.5
+            if half < max(difference, delta - difference):
+                return count
+        return looks[0]  # more runs won't help: given up at the first look
+
+    def progress(self, candidates: Sequence[Candidate], open_: int) -> str:
+        settled = sum(one.verdict not in (UNDECIDED, INCOMPLETE) for one in candidates)
+        left = len(candidates) - settled - open_
+        undecided = f", {left} stay undecided" if left else ""
+        return f"{self.name}: after {len(self.wanted)} runs {settled} values settled, {open_} need more{undecided}"
+
+
+@cache
+def right_answers(path: Path) -> np.ndarray | None:
+    """Whether the run got each test image right, bool [N]; None without predictions. Read after the run has ended."""
+    arrays = RunFolder(path).read_predictions("label", "predicted") if RunFolder(path).result.exists() else None
+    return None if arrays is None else arrays[0] == arrays[1]
+
+
+def duration(path: Path) -> float | None:
+    """Seconds that the run was trained for; None without a result."""
+    result = RunFolder(path).read_result()
+    return result.duration_s if result else None
+
+
+def training_time(paths: Sequence[Path]) -> float:
+    """Seconds of training of these runs: measured, and for those without a result the mean of the others."""
+    known = [seconds for path in paths if (seconds := duration(path)) is not None]
+    return sum(known) + (len(paths) - len(known)) * (fmean(known) if known else 0.0)
+
+
+def tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
