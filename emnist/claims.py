@@ -35,7 +35,7 @@ def main() -> None:
     add("--factor-column", metavar="NAME", help="default: factor; without it the whole table is one factor")
     add("--value-column", metavar="NAME", help="default: value, or else the first column")
     add("--accuracy-column", metavar="NAME", help="in %%; default: accuracy, or else the last numeric column")
-    add("--disagreement", type=float, metavar="PERCENT", help="share of images that one of two networks gets right")
+    add("--disagreement", type=float, metavar="PERCENT", help="images that exactly one of two networks gets right")
     add(
         "--run-sd",
         type=float,
@@ -89,13 +89,16 @@ def read(table: str) -> tuple[str, str]:
 
 def show(steps: Sequence[Step], name: str, arguments: argparse.Namespace) -> None:
     """Print the table of the steps, and what it says in a few sentences."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     paired = arguments.disagreement is not None
     headers = ["factor", "value", "accuracy", "points", "p", "verdict", "images\nneeded", "runs\nneeded"]
     headers += ["p\npaired", "images\npaired"] if paired else []
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.title, table.title_justify = Text(f"{name}: test accuracy in %"), "left"
-    for i, header in enumerate(headers):
-        table.add_column(header, justify="left" if i in (0, 1, 5) else "right", no_wrap=i > 1, overflow="fold")
+    for header in headers:
+        words = header in ("factor", "value", "verdict")
+        wrapped = header in ("factor", "value") or (words and console.width < WIDTH)
+        table.add_column(header, justify="left" if words else "right", no_wrap=not wrapped, overflow="fold")
     before = None
     for step in steps:
         row, test = step.row, step.tested
@@ -108,7 +111,6 @@ def show(steps: Sequence[Step], name: str, arguments: argparse.Namespace) -> Non
             cells += [f"{test.points:+.2f}", p_value(test.p), step.verdict, needed(test.images), needed(test.runs)]
             cells += [p_value(test.paired_p), needed(test.paired_images)] if paired else []
         table.add_row(*map(Text, cells))  # brackets in a Text are no markup
-    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     console.print(table)
     for sentence in sentences(steps, arguments):
         console.print(Text(sentence))

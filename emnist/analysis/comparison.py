@@ -206,17 +206,18 @@ def compare(plan: Plan, folder: Path, collection: Collection) -> StudyResult:
             rows.append(row)
             if not is_start:
                 against.append((row, collection.cell(factor.reference, folder, plan.runs_against(value))))
-    pools = [list(study.factors)]
+    steps = [list(study.factors)]
     if plan.looks and plan.mode == "greedy":  # each step was decided by what was known then
-        pools = [[factor] for factor in study.factors]
-    for pool in pools:
-        rows = [row for factor, row in study.rows if factor in pool]
-        cells = {row.cell.id: row.cell for row in rows}
-        prior = moderate([sample for cell in cells.values() if (sample := sample_of(cell, plan.looks)) is not None])
+        steps = [[factor] for factor in study.factors]
+    known: dict[str, Cell] = {}
+    for step in steps:
+        rows = [row for factor, row in study.rows if factor in step]
+        known |= {row.cell.id: row.cell for row in rows}
+        prior = moderate([sample for cell in known.values() if (sample := sample_of(cell, plan.looks)) is not None])
         for row in rows:
             row.test = test_accuracy(row.cell, prior)
-        here = {id(row) for row in rows}
-        compare_rows([pair for pair in against if id(pair[0]) in here], prior, study.delta, plan)
+        ids = {id(row) for row in rows}
+        compare_rows([pair for pair in against if id(pair[0]) in ids], prior, study.delta, plan)
     complete = [c for c in study.cells if len(c.values("val_accuracy")) >= study.planned]
     study.best = max(complete, key=lambda c: fmean(c.values("val_accuracy")), default=None)
     return study

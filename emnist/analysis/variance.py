@@ -2,13 +2,14 @@
 
 A setting is a configuration; its accuracy is the expectation over trainings (seed, order of batches, training images)
 and over test images. Runs × images are a table of right and wrong answers with two crossed random effects, as readers
-× cases are in the evaluation of diagnostic tests (Gallas, One-shot estimate of MRMC variance, Academic Radiology 2006),
-and the variance of a mean over the table is the sum of
+× cases are in the evaluation of diagnostic tests (Gallas, One-shot estimate of MRMC variance, Academic Radiology 2006).
+For k runs and N images, the variance of a mean over the table is the sum of
 
-- trainings: v · (1/k + overlap), for k runs whose accuracies have the variance v. The training sets of K folds overlap,
-  so k runs are less than k samples; Nadeau and Bengio (Inference for the generalization error, Machine Learning 2003)
-  take validation over training images, 1 / (K - 1), for the overlap, Bouckaert and Frank (2004) for repeated folds, too.
-- images: 1/N of the variance over N images of the share of runs that are right, less what the runs' own noise adds.
+- trainings: v/k + overlap · (v - w/N), where v is the variance of the runs' accuracies and w/N its part from answers
+  that flip on single images. The training sets of K folds overlap, so k runs are less than k samples of trainings;
+  Nadeau and Bengio (Inference for the generalization error, Machine Learning 2003) take validation over training
+  images for the overlap, 1 / (K - 1), and Bouckaert and Frank (2004) carry it over to repeated folds.
+- images: 1/N of the variance over images of the share of runs that are right, less w/k.
 
 Assumptions: runs are exchangeable, their accuracies nearly normal, and those of two settings independent given the
 images; v is estimated from few runs, so it is moderated (see `moderate`). Bouthillier et al. (Accounting for variance
@@ -52,7 +53,7 @@ class Sample:
 
     @cached_property
     def noise(self) -> float:
-        """How much the runs' answers to one image vary, averaged over the images; NaN for one run."""
+        """w: the variance of the runs' answers to one image, averaged over the images; NaN for one run."""
         if self.runs < 2:
             return float("nan")
         return float((self.shares * (1 - self.shares)).mean()) * self.runs / (self.runs - 1)
@@ -67,9 +68,10 @@ class Prior:
 
     variance: float
     df: float  # how many degrees of freedom it is worth; infinite if all settings have the same variance
+    most: float  # degrees of freedom of all settings together, beyond which no variance is known
 
 
-NO_PRIOR = Prior(1.0, 0.0)
+NO_PRIOR = Prior(1.0, 0.0, float("inf"))
 
 
 def moderate(samples: Sequence[Sample]) -> Prior:
@@ -81,15 +83,16 @@ def moderate(samples: Sequence[Sample]) -> Prior:
     worth little.
     """
     known = [(sample.variance, sample.runs - 1) for sample in samples if sample.runs > 1 and sample.variance > 0]
-    if len(known) < 3:
+    if len(known) < 2:
         return NO_PRIOR
     variances, df = np.array(known).T
+    most = float(df.sum())
     logs = np.log(variances) - special.digamma(df / 2) + np.log(df / 2)
     excess = logs.var(ddof=1) - special.polygamma(1, df / 2).mean()
     if excess <= 0:
-        return Prior(float(np.exp(logs.mean())), float("inf"))
+        return Prior(float(np.exp(logs.mean())), float("inf"), most)
     half = _inverse_trigamma(float(excess))
-    return Prior(float(np.exp(logs.mean() + special.digamma(half) - np.log(half))), 2 * half)
+    return Prior(float(np.exp(logs.mean() + special.digamma(half) - np.log(half))), 2 * half, most)
 
 
 def _inverse_trigamma(value: float) -> float:
@@ -99,11 +102,16 @@ def _inverse_trigamma(value: float) -> float:
 def moderated(sample: Sample, prior: Prior) -> tuple[float, float]:
     """Run-to-run variance of a setting from its runs and the prior, and its degrees of freedom: 0 if it is unknown."""
     own = sample.runs - 1
-    if own == 0:
-        return prior.variance, prior.df
-    if np.isinf(prior.df):
-        return prior.variance, prior.df
-    return (prior.df * prior.variance + own * sample.variance) / (prior.df + own), prior.df + own
+    df = min(prior.df + own, prior.most)
+    if own == 0 or np.isinf(prior.df):
+        return prior.variance, df
+    return (prior.df * prior.variance + own * sample.variance) / (prior.df + own), df
+
+
+def training_variance(sample: Sample, variance: float, runs: int) -> float:
+    """Of the mean accuracy of so many runs of a setting, whose accuracies have this variance: the trainings' part."""
+    shared = variance - (sample.noise / len(sample.shares) if sample.runs > 1 else 0.0)
+    return variance / runs + sample.overlap * max(shared, 0.0)
 
 
 def accuracy_interval(sample: Sample, prior: Prior, level: float) -> tuple[float, float]:
@@ -111,7 +119,7 @@ def accuracy_interval(sample: Sample, prior: Prior, level: float) -> tuple[float
     images = len(sample.shares)
     variance, df = moderated(sample, prior)
     parts = [
-        (variance * (1 / sample.runs + sample.overlap), df),
+        (training_variance(sample, variance, sample.runs), df),
         (max(float(sample.shares.var(ddof=1)) - sample.noise / sample.runs, 0.0) / images, images - 1.0),
     ]
     mean, (error, df) = float(sample.shares.mean()), satterthwaite(parts)

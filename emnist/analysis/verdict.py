@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from scipy import stats
 
-from emnist.analysis.variance import Prior, Sample, moderated, satterthwaite
+from emnist.analysis.variance import Prior, Sample, moderated, satterthwaite, training_variance
 
 BETTER, WORSE, EQUAL, UNDECIDED, INCOMPLETE = "better", "worse", "equal", "undecided", "incomplete"
 DRAWS = 50_000  # of the largest deviate: its 95% quantile to within 0.01
@@ -35,7 +35,7 @@ class Contrast:
     def error(self, runs: int | None = None, reference_runs: int | None = None, images: int | None = None):
         """Standard error and degrees of freedom, of the runs and images at hand or of others."""
         parts = [
-            (variance * (1 / k + sample.overlap), df + (k - sample.runs))
+            (training_variance(sample, variance, k), df + (k - sample.runs))
             for (variance, df), sample, k in (
                 (self.value_variance, self.value, runs or self.value.runs),
                 (self.reference_variance, self.reference, reference_runs or self.reference.runs),
@@ -119,18 +119,18 @@ def correlation(contrasts: Sequence[Contrast]) -> np.ndarray:
     for i, a in enumerate(contrasts):
         for j, b in enumerate(contrasts):
             if i == j:
-                covariance[i, i] += a.value_variance[0] * (1 / a.value.runs + a.value.overlap)
-            runs = max(a.reference.runs, b.reference.runs)
-            covariance[i, j] += min(a.reference_variance[0], b.reference_variance[0]) * (1 / runs + a.reference.overlap)
+                covariance[i, i] += training_variance(a.value, a.value_variance[0], a.value.runs)
+            shared = a if a.reference.runs >= b.reference.runs else b
+            covariance[i, j] += training_variance(shared.reference, shared.reference_variance[0], shared.reference.runs)
     scale = np.sqrt(np.clip(np.diag(covariance), 1e-30, None))
     return covariance / np.outer(scale, scale)
 
 
 def largest_deviates(correlation: np.ndarray) -> np.ndarray:
-    """Draws of the largest absolute value of normal deviates with this correlation, in ascending order."""
+    """Draws of the largest absolute value of normal deviates with this correlation."""
     values, vectors = np.linalg.eigh(correlation)
     root = vectors * np.sqrt(np.clip(values, 0, None))
-    return np.sort(np.abs(_normal_draws(len(correlation)) @ root.T.astype(np.float32)).max(1))
+    return np.abs(_normal_draws(len(correlation)) @ root.T.astype(np.float32)).max(1)
 
 
 @cache

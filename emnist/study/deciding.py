@@ -57,6 +57,7 @@ class DecidingPlanner(Planner):
         super().__init__(*arguments)
         self.test_images = test_images
         self.wanted: dict[Path, None] = {}  # the runs of the study so far, in order
+        self.known: dict[str, PlannedCell] = {}  # those with the runs of the first look
         self.not_reached = 0  # values that the budget ended before a verdict
 
     def steps(self) -> Iterator[Step]:
@@ -90,8 +91,8 @@ class DecidingPlanner(Planner):
                     one.closed, one.verdict = True, INCOMPLETE
             open_ = [one for one in reached if not one.closed]
             if prior is None:
-                cells = {cell.id: cell for cell in (reference, *(one.cell for one in open_))} if open_ else {}
-                prior = moderate([self.sample(cell, self.study.looks[0]) for cell in cells.values()])
+                self.known |= {cell.id: cell for cell in (reference, *(one.cell for one in open_)) if open_}
+                prior = moderate([self.sample(cell, self.study.looks[0]) for cell in self.known.values()])
             for one in open_:
                 self.look(one, reference, prior)
             open_ = [one for one in open_ if not one.closed]

@@ -1,5 +1,6 @@
 """Hand the runs of a study to a Hydra launcher, and retry those whose process died."""
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -28,7 +29,7 @@ class Worker:
 
     def __call__(self, cfg: DictConfig) -> str | None:
         """Returns the error message if a run failed."""
-        path = Path(HydraConfig.get().runtime.output_dir)
+        path = Path(HydraConfig.get().runtime.output_dir)  # absolute
         paths = self.together.get(path, [])
         try:
             with ExitStack() as locks:
@@ -66,7 +67,7 @@ def launch(jobs: Sequence[Job], launcher: Launcher, worker: Worker) -> None:
             continue
         runs = [run for job in batch for run in job]
         before = {run: RunFolder(run.path).last_write for run in runs}
-        worker.together = {job[0].path.absolute(): _prepared(job) for job in batch if is_stackable(job[0].config)}
+        worker.together = {_absolute(job[0].path): _prepared(job) for job in batch if is_stackable(job[0].config)}
         try:
             returned = launcher.launch([[*job[0].overrides, *_placed(job[0].path)] for job in batch], initial_job_idx=0)
         except Exception as error:
@@ -92,12 +93,14 @@ def unfinished(jobs: Sequence[Job]) -> list[Job]:
 
 
 def _prepared(job: Job) -> list[Path]:
-    """The folders of a job, absolute, each with the configuration of its run."""
+    """The folders of a job, absolute, each with the configuration of its run: the images may have moved since."""
     for run in job:
-        folder = RunFolder(run.path)
-        if not folder.config.exists():
-            folder.write_config(run.config)
-    return [run.path.absolute() for run in job]
+        RunFolder(run.path).write_config(run.config)
+    return [_absolute(run.path) for run in job]
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # as Hydra has it: Path.absolute keeps `..`
 
 
 def _placed(path: Path) -> list[str]:

@@ -59,7 +59,7 @@ def test_extremes():
 
 
 def test_images_needed_by_hand():
-    # 65% against 85% at 5% with 80% power: (1.96 √(2 · 0.75 · 0.25) + 0.8416 √(0.65 · 0.35 + 0.85 · 0.15))² / 0.2² = 72.4
+    # 65% against 85%, 5%, power 80%: (1.96 √(2 · 0.75 · 0.25) + 0.8416 √(0.65 · 0.35 + 0.85 · 0.15))² / 0.04 = 72.4
     assert images_needed(0.65, 0.85, 0.05) == 73
 
 

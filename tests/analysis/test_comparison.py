@@ -1,39 +1,97 @@
 import pytest
+from scipy import stats
 
 from emnist.analysis.collection import collect
-from emnist.analysis.comparison import Row, compare
-from tests.fixtures.runs import make_study
+from emnist.analysis.comparison import Row, StudyResult, compare
+from emnist.runs.identity import run_name
+from tests.fixtures.runs import first, make_plan, make_run, make_study, value
+
+
+def study_of(folder) -> StudyResult:
+    collection = collect([folder])
+    ((plan, place),) = collection.studies
+    return compare(plan, place, collection)
 
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory) -> dict[str, Row]:
-    collection = collect([make_study(tmp_path_factory.mktemp("study"))])
-    ((plan, folder),) = collection.studies
-    (rows,) = compare(plan, folder, collection).factors.values()
+    (rows,) = study_of(make_study(tmp_path_factory.mktemp("study"))).factors.values()
     return {row.label: row for row in rows}
 
 
 def test_verdicts(rows):
     assert rows["start"].difference is None
     worse = rows["worse"].difference
-    assert worse.verdict == "worse"
+    assert (worse.verdict, worse.runs, worse.reference_runs) == ("worse", 2, 2)
     assert worse.estimate.mean == pytest.approx(-0.0605)  # 160 and 161 wrong instead of 100
-    assert (worse.pairs, worse.same_sign) == (2, 2)
     assert rows["better"].difference.verdict == "better"
-    assert rows["half"].difference.verdict == "incomplete"
-    assert rows["half"].difference.pairs == 1
     alike = rows["alike"].difference
-    assert (alike.verdict, alike.p, alike.p_corrected) == ("no measurable difference", 1, 1)
-    assert rows["split"].difference.verdict == "no measurable difference"  # +20 and -40: the runs disagree
+    assert alike.verdict == "equal"  # 101 wrong instead of 100
+    assert -0.005 < alike.estimate.low < -0.001 < 0 < alike.estimate.high < 0.005
+    split = rows["split"].difference
+    assert split.verdict == "undecided"  # +20 and -40: the runs disagree
+    assert (split.more_runs, split.images) == (None, None)  # the folds overlap, which no number of runs makes up for
+    half = rows["half"].difference
+    assert (half.verdict, half.runs, half.of_networks) == ("incomplete", 1, True)
     for name in ("wild", "broken", "stopped", "later"):
         assert rows[name].difference is None
 
 
-def test_p_is_corrected_for_the_number_of_comparisons(rows):
-    compared = sorted((row.difference for row in rows.values() if row.difference), key=lambda d: d.p)
-    assert len(compared) == 5
-    assert compared[0].p_corrected == pytest.approx(5 * compared[0].p)
-    assert compared[1].p_corrected == pytest.approx(max(4 * compared[1].p, compared[0].p_corrected))
+def test_the_interval_of_a_difference_covers_all_four_together(rows):
+    # By hand: 60 images differ by 1 and one by 0.5, and the accuracies 0.84 and 0.839 have the variance 5e-7.
+    images = ((60.25 / 1000 - 0.0605**2) * 1000 / 999 - 0.0005 / 2) / 1000
+    trainings = 5e-7 / 2  # less than answers that flip on single images explain, so overlap adds nothing
+    error = (images + trainings) ** 0.5
+    df = (images + trainings) ** 2 / (images**2 / 999 + trainings**2)
+    estimate = rows["worse"].difference.estimate
+    half = (estimate.high - estimate.low) / 2
+    assert stats.t.isf(0.025, df) * error < half < stats.t.isf(0.025 / 4, df) * error
+
+
+def test_one_run_is_compared_by_mcnemar(rows):
+    # 60 images are right for the one run alone, none for the other. It is the only such pair: Holm changes nothing.
+    half = rows["half"].difference
+    assert half.p == pytest.approx(2 * 0.5**60)
+    assert half.estimate.mean == pytest.approx(0.06)
+
+
+def test_p_of_pairs_of_networks_is_corrected_for_their_number(tmp_path):
+    for name, wrong in (("start", 100), ("a", 90), ("b", 95), ("c", 99)):
+        make_run(tmp_path / "mlp" / name / run_name(0, 0), first(wrong), 0.9)
+    make_plan(tmp_path, [value(name, f"mlp/{name}") for name in ("start", "a", "b", "c")], [run_name(0, 0)])
+    differences = [d for *_, d in study_of(tmp_path).compared]
+    assert [d.verdict for d in differences] == ["undecided"] * 3
+    assert [d.p for d in differences] == pytest.approx([3 * 2 * 0.5**10, 2 * 2 * 0.5**5, 1])
+
+
+def test_the_reference_has_more_runs(tmp_path):
+    """Its row and its differences use all of them."""
+    runs = [run_name(fold, fold) for fold in range(4)]
+    for fold, name in enumerate(runs):
+        make_run(tmp_path / "mlp" / "start" / name, first(100 + fold), 0.9, (f"data.fold={fold}",))
+    for fold, name in enumerate(runs[:2]):
+        make_run(tmp_path / "mlp" / "other" / name, first(60 + fold), 0.9, (f"data.fold={fold}",))
+    make_plan(tmp_path, [value("start", "mlp/start"), value("other", "mlp/other")], runs[:2], reference_runs=runs)
+    study = study_of(tmp_path)
+    start, other = study.factors["the_factor"]
+    assert (start.planned, other.planned) == (4, 2)
+    assert (other.difference.runs, other.difference.reference_runs, other.difference.verdict) == (2, 4, "better")
+    assert other.difference.estimate.mean == pytest.approx(0.9395 - 0.8985)
+    assert study.run_names(study.start) == runs
+    assert study.run_names(other.cell) == runs[:2]
+
+
+def test_a_study_that_decides_shares_its_error_among_looks(tmp_path):
+    runs = [run_name(fold, fold) for fold in range(2)]
+    for name, wrong in (("start", 100), ("other", 60)):
+        for fold, run in enumerate(runs):
+            make_run(tmp_path / "mlp" / name / run, first(wrong), 0.9, (f"data.fold={fold}",))
+    values = [value("start", "mlp/start"), value("other", "mlp/other")]
+    make_plan(tmp_path, values, runs, looks=[2, 4], comparisons=5)
+    ((_, _, d),) = study_of(tmp_path).compared
+    half = stats.t.isf(0.05 / 5 / 2 / 2, 999) * ((0.04 - 0.0016) / 999) ** 0.5  # 5 comparisons, 2 looks, 2 sides
+    assert tuple(d.estimate) == pytest.approx((0.04, 0.04 - half, 0.04 + half))
+    assert d.verdict == "better"
 
 
 def test_claims_of_the_reference_report(rows):
@@ -43,10 +101,10 @@ def test_claims_of_the_reference_report(rows):
     assert worse.agrees("worse") == "yes"
     assert worse.agrees("better") == "no"
     assert (alike.direction, alike.beyond_error) == ("worse", False)
-    assert alike.agrees("no measurable difference") == "not confirmed"
+    assert (alike.agrees("equal"), alike.agrees("undecided"), alike.agrees("incomplete")) == ("no", "undecided", "")
     assert rows["split"].claim.direction == "worse"
     assert better.agrees("better") == "no"
-    assert better.agrees("worse") == better.agrees("no measurable difference") == "yes"
+    assert better.agrees("worse") == better.agrees("equal") == "yes"
 
 
 def test_problems(rows):
@@ -62,8 +120,10 @@ def test_problems(rows):
 def test_intervals(rows):
     val, test = rows["start"].val, rows["start"].test
     assert val.mean == pytest.approx(0.905)
-    half = 12.7062 * 0.005  # t of one degree of freedom, standard error 0.01 / 2
-    assert (val.low, val.high) == pytest.approx((0.905 - half, 0.905 + half), abs=1e-4)
-    assert tuple(test) == pytest.approx((0.9, 0.8799, 0.9171), abs=1e-4)  # Wilson, 900 of 1,000
+    half = 12.7062 * (2 * 0.005**2 * (1 / 2 + 1 / 4)) ** 0.5  # t of one degree of freedom, corrected for overlap
+    assert (val.low, val.high) == pytest.approx((0.905 - half, min(0.905 + half, 1)), abs=1e-4)
+    half = 1.9623 * (0.09 / 999) ** 0.5  # the runs do not differ: t of 999 degrees of freedom
+    assert tuple(test) == pytest.approx((0.9, 0.9 - half, 0.9 + half), abs=1e-5)
     one = rows["half"].val
     assert 0.98 < one.low < 0.99 < one.high < 1
+    assert tuple(rows["half"].test) == pytest.approx((0.96, 0.9460, 0.9705), abs=1e-4)  # Wilson, 960 of 1,000

@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from emnist.report import main
 from emnist.reporting.write import write_report
 from emnist.runs.folder import RunFolder
 from emnist.runs.identity import run_name
+from tests.fixtures.configuration import configure
 from tests.fixtures.runs import configured, first, images, make_plan, make_run, make_study, value
 
 
@@ -33,25 +35,143 @@ def markdown_of(folder: Path) -> str:
 def test_the_files(study, tmp_path, capsys):
     markdown, out = markdown_of(study), tmp_path / "out"
     assert capsys.readouterr().out.splitlines()[0] == "14 runs and 1 plan of studies"
-    line = next(line for line in markdown.splitlines() if "| worse | 77.50 |" in line)
-    cells = [cell.strip() for cell in line.split("|")]
-    assert cells[4:8] == ["80.00 [80.00, 80.00]", "83.95 [81.55, 86.09]", "-6.05 [-7.53, -4.57]", "<0.0001"]
-    assert cells[8:12] == ["worse", "lower by 12.13", "yes", "2"]
-    assert "| alike | 89.52 |" in markdown
-    assert "lower by 0.11, within error" in markdown
-    assert "1 of 2 pairs have this sign" in markdown
+    assert cells_of(markdown, "worse")[3:7] == ["80.00 [80.00, 80.00]", *cells_of(markdown, "worse")[4:6], "<0.0001"]
+    assert cells_of(markdown, "worse")[4].startswith("83.95 [81.")
+    assert cells_of(markdown, "worse")[5].startswith("-6.05 [-")
+    assert cells_of(markdown, "worse")[7:] == ["worse", "lower by 12.13", "yes", "2 against 2"]
     assert "the factor broken failed: no | space" in markdown
-    assert "**the factor better** is better here, +6.00" in markdown
-    assert "- Measured on made-up characters, 2 runs per value, at most 20 epochs." in markdown
     assert "commit abc" in markdown
-    assert "best of the MLP by validation: the factor alike" not in markdown  # 90.5 as the start, which comes first
+    assert "The best by validation: the factor alike" not in markdown  # 90.5 as the start, which comes first
     for name in re.findall(r"\]\((figures/.*?)\)", markdown):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
     html = (out / "report.html").read_text()
     assert html.count("<img") == len(re.findall(r"!\[", markdown)) >= 5
+    assert html.count("<details>") == markdown.count("<details>") >= 7
     assert re.search('<td class="bad">worse</td>', html)
+    assert re.search('<td class="same">equal within 0.5</td>', html)
     rows = list(csv.DictReader((out / "results.csv").open()))
     assert not any("duration" in column or "per_s" in column for column in rows[0])
+
+
+def cells_of(markdown: str, label: str) -> list[str]:
+    """The cells of a value's line in the table of a study."""
+    line = next(line for line in markdown.splitlines() if re.match(rf"\|[^|]*\| {label} \|", line))
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def test_verdicts_in_words(study):
+    markdown = markdown_of(study)
+    assert cells_of(markdown, "alike")[7:] == ["equal within 0.5", "lower by 0.11, within error", "no", "2 against 2"]
+    assert cells_of(markdown, "better")[7:] == ["better", "not higher", "no", "2 against 2"]
+    assert cells_of(markdown, "split")[7:10] == ["undecided: more than 1,000 runs", "lower", "undecided"]
+    assert cells_of(markdown, "half")[7:] == ["incomplete", "", "", "of 2 runs: 1 missing"]
+    assert cells_of(markdown, "broken")[5:] == ["", "", "", "", "", "of 2 runs: 1 failed, 1 missing"]
+    assert cells_of(markdown, "later")[7] == "missing"
+
+
+def test_it_opens_with_the_headline_the_picture_and_the_contradictions(study):
+    blocks = markdown_of(study).split("\n\n")
+    assert blocks[1:3] == [
+        "## MLP",
+        "**2 of 9 values differ from the reference (1 better, 1 worse), 1 is equal within 0.5 points, 1 is undecided, "
+        "5 are incomplete; 2 contradict the reference report.**",
+    ]
+    assert blocks[3] == "Measured on made-up characters, 2 runs per value, at most 20 epochs."
+    assert blocks[4] == "![Differences with their intervals](figures/mlp_differences.png)"
+    alike, better = blocks[5].splitlines()
+    assert re.fullmatch(
+        r"- \*\*the factor alike\*\* is equal within 0.5 here, -0.10 \[.*\] points; in the reference report it is lower\.",
+        alike,
+    )
+    assert better.startswith("- **the factor better** is better here, +6.00 [")
+    assert blocks[6].startswith("<details>")
+
+
+def test_the_order_of_the_sections(study):
+    make_run(study / "lonely", first(5), 0.9)
+    headings = re.findall("^## (.*)", markdown_of(study), re.MULTILINE)
+    assert headings == [
+        "MLP",
+        "The models compared",
+        "What choosing the epoch on the test set is worth",
+        "Runs outside of studies",
+        "How to read this",
+        "Provenance",
+    ]
+
+
+def test_one_run_per_value(tmp_path):
+    for label, wrong in (("start", 100), ("other", 60)):
+        make_run(tmp_path / "study" / "mlp" / label / run_name(0, 0), first(wrong), 0.9)
+    values = [value("start", "mlp/start"), value("other", "mlp/other", claim="worse")]
+    make_plan(tmp_path / "study", values, [run_name(0, 0)])
+    markdown = markdown_of(tmp_path / "study")
+    assert "**One run per value shows nothing about another training, so there are no verdicts" in markdown
+    assert cells_of(markdown, "other")[5] == "+4.00 [+2.79, +5.21]"
+    assert cells_of(markdown, "other")[7:] == ["one run: only these two networks", "lower", "undecided", "1"]
+
+
+def make_decided(folder: Path) -> Path:
+    """A study that gave one value two runs and the other four, and the reference twice as many."""
+    runs = [run_name(i % 5, i) for i in range(8)]
+    for label, number, wrong in (("start", 8, 100), ("soon", 2, 60), ("late", 4, 98)):
+        for i, name in enumerate(runs[:number]):
+            make_run(folder / "mlp" / label / name, first(wrong + i % 2), 0.9, (f"data.fold={i % 5}", f"seed={i}"))
+    values = [
+        value("start", "mlp/start"),
+        value("soon", "mlp/soon", runs=runs[:2], against=runs[:4]),
+        value("late", "mlp/late", runs=runs[:4], against=runs),
+    ]
+    make_plan(folder, values, runs[:2], reference_runs=runs, looks=[2, 4], comparisons=2)
+    return folder
+
+
+def test_a_study_that_decides(tmp_path):
+    markdown = markdown_of(make_decided(tmp_path / "study"))
+    assert "2 to 4 runs per value, as many as its verdict needed" in markdown
+    assert "It looked at each difference after 2 and 4 runs" in markdown
+    assert "Bonferroni over looks and comparisons" in markdown
+    assert cells_of(markdown, r"start \\\*")[-1] == "8"
+    assert (cells_of(markdown, "soon")[7], cells_of(markdown, "soon")[-1]) == ("better", "2 against 4")
+    assert cells_of(markdown, "late")[-1] == "4 against 8"
+    rows = list(csv.DictReader((tmp_path / "out" / "results.csv").open()))
+    assert [sum(row["settings"].endswith(label) for row in rows) for label in ("reference", "soon", "late")] == [
+        8,
+        2,
+        4,
+    ]
+    assert {row["state"] for row in rows} == {"finished"}
+
+
+def test_models_with_other_budgets(tmp_path):
+    for model, epochs, wrong in (("mlp", 5, 200), ("cnn", 2, 100)):
+        for fold in (0, 1):
+            small = ("model.filters=[4]", "model.kernel_sizes=[3]") if model == "cnn" else ("model.neurons=8",)
+            overrides = (f"model={model}", *small, f"data.fold={fold}", f"trainer.max_epochs={epochs}")
+            folder = tmp_path / "runs" / f"{model}{fold}"
+            config = OmegaConf.to_container(configure(*overrides), resolve=True)
+            make_run(folder, first(wrong + fold), 0.9, config=config)
+            rows = [
+                {"epoch": e, "val_accuracy": 0.5 + e / 10, "test_accuracy": 0.4 + e / 10} for e in range(1, epochs + 1)
+            ]
+            RunFolder(folder).write_metrics(rows)
+    markdown = markdown_of(tmp_path / "runs")
+    assert "**On the test images: MLP 79.95%, CNN 89.95%.**" in markdown
+    assert re.search(r"\| CNN against MLP \| \+10.00 \[.*\] \| <0.0001 \| 2 against 2 \| better \|", markdown)
+    assert "### After the same number of epochs (2)" in markdown
+    assert "| MLP | – | 70.00 | 60.00 | 5 | 2 |\n| CNN | – | 70.00 | 60.00 | 2 | 2 |" in markdown
+
+
+def test_choosing_the_epoch_on_the_test_set(tmp_path):
+    make_run(tmp_path / "runs" / "one", first(10), 0.9)
+    rows = [
+        {"epoch": 1, "val_accuracy": 0.9, "test_accuracy": 0.80},
+        {"epoch": 2, "val_accuracy": 0.8, "test_accuracy": 0.83},
+    ]
+    RunFolder(tmp_path / "runs" / "one").write_metrics(rows)
+    markdown = markdown_of(tmp_path / "runs")
+    assert "**Choosing the epoch by test accuracy adds 3.00 points on average, 3.00 at most.**" in markdown
+    assert "| MLP | 1 | +3.00 | – | 3.00 to 3.00 | made-up characters |" in markdown
 
 
 def test_runs_outside_of_studies(tmp_path):
@@ -80,13 +200,13 @@ def test_a_study_without_validation(tmp_path):
         make_run(folder / "mlp" / label / name, first(100), None, ("data.fold=null",))
     make_plan(folder, [value("start", "mlp/start"), value("other", "mlp/other")], [name])
     markdown = markdown_of(folder)
-    assert "### The reference of the MLP\n\nNo cell has a validation accuracy in all its runs" in markdown
+    assert "<summary>The reference</summary>\n\nNo cell has a validation accuracy in all its runs" in markdown
     assert "figures/mlp_confusion.png" in markdown
 
 
 def test_cells_of_studies_come_before_other_runs(study):
     make_run(study / "lucky", first(1), 0.999)
-    models = markdown_of(study).partition("\n## MLP\n")[0]
+    models = markdown_of(study).partition("\n## Runs outside")[0]
     assert "99.90" not in models
     assert "of those with all their runs in a study" in models
 

@@ -3,6 +3,7 @@
 import csv
 import re
 import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +36,15 @@ RUNS["adam"] += ["model.dropout=[0,0.5]", "seed=1"]
 RUNS["rmsprop"] += ["seed=7"]
 
 
+@cache  # composing takes 60 ms
+def configured(*overrides: str) -> dict:
+    return OmegaConf.to_container(configure(*overrides), resolve=True)  # type: ignore[return-value]
+
+
 def write(folder: Path, runs: dict[str, list[str]]) -> list[Path]:
     """A folder for each of these runs, with its configuration."""
     for name, overrides in runs.items():
-        config = OmegaConf.to_container(configure(*BASE, *overrides), resolve=True)
-        RunFolder(folder / name).write_config(config)  # type: ignore[arg-type]
+        RunFolder(folder / name).write_config(configured(*BASE, *overrides))
     return [folder / name for name in runs]
 
 
@@ -131,9 +136,13 @@ def test_each_run_has_its_own_log(together):
 
 def test_checkpoints_are_lightnings(together, alone):
     def shape(value: object) -> object:
-        """The structure of a checkpoint, with all that does not come from rounding or time."""
+        """The structure of a checkpoint, with all that does not come from rounding or time.
+
+        Lightning starts its validation loop anew in every epoch.
+        """
         if isinstance(value, dict):
-            return {key: shape(part) for key, part in value.items() if key not in ("rows", "best_score")}
+            left_out = ("rows", "best_score", "epoch_loop.val_loop.batch_progress")
+            return {key: shape(part) for key, part in value.items() if key not in left_out}
         if isinstance(value, list | tuple):
             return [shape(part) for part in value]
         return type(value) if isinstance(value, float) else (value.shape if isinstance(value, torch.Tensor) else value)
@@ -145,8 +154,8 @@ def test_checkpoints_are_lightnings(together, alone):
                 for folder in (together, alone)
             )
             assert all(tensor.untyped_storage().nbytes() == tensor.nbytes for tensor in ours["state_dict"].values())
-            loops = [part.pop("loops") if checkpoint == "last" else part.pop("loops", {}) for part in (ours, lightnings)]
-            assert shape(loops[0]) == shape({key: loops[1][key] for key in loops[0]})  # the others are at their start
+            loops, expected = ours.pop("loops", {}), lightnings.pop("loops")
+            assert shape(loops) == shape({name: expected[name] for name in loops})  # the other loops never ran
             assert shape(ours) == shape(lightnings)
 
 

@@ -4,9 +4,9 @@ from emnist.analysis.comparison import OFFICIAL_TEST_IMAGES
 from emnist.reporting.document import Document
 
 COLUMNS = (
-    "*Validation* is the accuracy in the best epoch, averaged over the runs of a value (its folds and seeds). *Test* "
-    "is the test accuracy of the same epochs. Only validation chooses: the best epoch, the best value, the best cell. "
-    "The test set chooses nothing.",
+    "*Validation* is the accuracy in the best epoch, averaged over the runs of a value (its folds and seeds). Its 95% "
+    "t-interval is from their spread, corrected for the overlap of folds. *Test* is the test accuracy of the same "
+    "epochs. Only validation chooses: the best epoch, the best value, the best cell. The test set chooses nothing.",
     "*Difference* is the mean test accuracy of the value less that of the starting value of its factor (\\*), in "
     "points.",
     "*p* is that of no difference, corrected for all comparisons of the study.",
@@ -32,8 +32,9 @@ MODEL = (
     "Right and wrong answers form a table of runs × test images, both of them random (two crossed random effects; "
     "Gallas 2006). So a mean varies from training to training and from test set to test set, and the variance of a "
     "difference is the sum of both.",
-    "The runs of K folds share training images, so k runs are less than k samples: their variance v counts as "
-    "v · (1/k + 1/(K - 1)) (Nadeau and Bengio 2003; Bouckaert and Frank 2004).",
+    "The runs of K folds share training images, so k runs are less than k samples of trainings. Their variance v "
+    "counts as v/k plus 1/(K - 1) of its part that does not come from answers that flip on single images (Nadeau and "
+    "Bengio 2003; Bouckaert and Frank 2004).",
     "A few runs say little about v. The variances of all cells of a study moderate each other, by empirical Bayes "
     "(Smyth 2004).",
     "The intervals of a study cover all its true differences together with 95% probability. They reach to the "
