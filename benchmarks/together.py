@@ -3,10 +3,10 @@
     python benchmarks/together.py [--rounds 3] [--data emnist]
 
 Every contender trains the configuration experiment=mlp_best on one fold in batches of 128, and is timed in turn, once a
-round; the table has the median. The bare loop is one network with torch's own ELU and dropout, SGD and the L1 penalty by
-autograd, on images in memory, without evaluation, metrics or files. A stack does all that runs of a study do: training,
-evaluation on validation and test images, metrics, checkpoints and logs after every epoch, and at their end, shared out
-over 50 epochs, the test of the best epoch and the figures. Two processes with a thread each are what
+round; the table has the median. The bare loop is one network with torch's own ELU and dropout, SGD and the L1 penalty
+by autograd, on images in memory, without evaluation, metrics or files. A stack does all that runs of a study do:
+training, evaluation on validation and test images, metrics, checkpoints and logs after every epoch, and at their end,
+shared out over 50 epochs, the test of the best epoch and the figures. Two processes with a thread each are what
 hydra/launcher=joblib hydra.launcher.n_jobs=2 starts.
 
 The second table is why only MLPs are stacked: a step of several small CNNs as one grouped convolution, and by

@@ -1,8 +1,8 @@
 """A study that decides for itself which runs it still needs.
 
-Each value is looked at after a growing number of runs (`study.looks`). At a look, its difference from the reference gets
-a verdict. A value that is better, worse or equal within δ is settled, and one that more runs are not expected to settle
-is given up. The others get the runs of their next look, first those that would probably take the least training.
+Each value is looked at after a growing number of runs (`study.looks`). At a look, its difference from the reference
+gets a verdict. A value that is better, worse or equal within δ is settled, and one that more runs are not expected to
+settle is given up. The others get the runs of their next look, first those that would probably take the least training.
 
 The chance that any verdict of the study is false stays below 5%: each look at each value spends an equal share of it.
 This is group-sequential testing with a linear spending function (Lan and DeMets, Discrete sequential boundaries for

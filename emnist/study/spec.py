@@ -68,10 +68,10 @@ class Study(BaseModel):
 
     model_config = STRICT
 
-    mode: Literal["around", "greedy"]
+    mode: Literal["around", "greedy"] = "around"
     reference: list[Override]
     folds: Annotated[list[int | None], EachOnce]  # None: all training images, no validation
-    seeds: Annotated[list[Seed], EachOnce]
+    seeds: Annotated[list[Seed], EachOnce] = [0]
     seeding: Literal["nested", "crossed"] = "nested"
     reference_times: Count = 1
     together: Literal["auto", "off"] | Count = "auto"
@@ -80,7 +80,7 @@ class Study(BaseModel):
     looks: Annotated[list[int], AfterValidator(_ascending)] = [3, 5, 10, 15, 25]
     budget: Annotated[float | None, BeforeValidator(_seconds)] = None
     max_runs: Count | None = None
-    only: Annotated[list[str], OneOrMore, EachOnce] | None  # factors, or factor/value; None: all
+    only: Annotated[list[str], OneOrMore, EachOnce] | None = None  # factors, or factor/value; None: all
     factors: dict[str, dict[str, Value]]  # factor → label → value
     all_folds: Count  # of the training set
 

@@ -148,7 +148,7 @@ def test_as_many_images_as_needed():
     value, reference = Sample(np.zeros((2, 500), dtype=bool), 0), Sample(np.zeros((2, 500), dtype=bool), 0)
     value.right[:, :100] = True
     reference.right[:, 90:185] = True
-    c = contrast(value, reference, Prior(1e-9, float("inf")))
+    c = contrast(value, reference, Prior(1e-9, float("inf"), float("inf")))
     assert c.mean == pytest.approx(5 / 500)
     limit = bonferroni_limit(0.05, 1)
     assert more_runs(c, limit, 0.003) is None  # the runs hardly differ

@@ -4,6 +4,7 @@ import csv
 import re
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -35,10 +36,11 @@ def markdown_of(folder: Path) -> str:
 def test_the_files(study, tmp_path, capsys):
     markdown, out = markdown_of(study), tmp_path / "out"
     assert capsys.readouterr().out.splitlines()[0] == "14 runs and 1 plan of studies"
-    assert cells_of(markdown, "worse")[3:7] == ["80.00 [80.00, 80.00]", *cells_of(markdown, "worse")[4:6], "<0.0001"]
-    assert cells_of(markdown, "worse")[4].startswith("83.95 [81.")
-    assert cells_of(markdown, "worse")[5].startswith("-6.05 [-")
-    assert cells_of(markdown, "worse")[7:] == ["worse", "lower by 12.13", "yes", "2 against 2"]
+    worse = cells_of(markdown, "worse")
+    assert worse[2:4] == ["77.50", "80.00 [80.00, 80.00]"]
+    assert worse[4].startswith("84.00 [81.")
+    assert worse[5].startswith("-6.00 [-")
+    assert worse[6:] == ["<0.0001", "worse", "lower by 12.13", "yes", "2 against 2"]
     assert "the factor broken failed: no | space" in markdown
     assert "commit abc" in markdown
     assert "The best by validation: the factor alike" not in markdown  # 90.5 as the start, which comes first
@@ -79,10 +81,8 @@ def test_it_opens_with_the_headline_the_picture_and_the_contradictions(study):
     assert blocks[3] == "Measured on made-up characters, 2 runs per value, at most 20 epochs."
     assert blocks[4] == "![Differences with their intervals](figures/mlp_differences.png)"
     alike, better = blocks[5].splitlines()
-    assert re.fullmatch(
-        r"- \*\*the factor alike\*\* is equal within 0.5 here, -0.10 \[.*\] points; in the reference report it is lower\.",
-        alike,
-    )
+    assert alike.startswith("- **the factor alike** is equal within 0.5 here, -0.10 [")
+    assert alike.endswith("] points; in the reference report it is lower.")
     assert better.startswith("- **the factor better** is better here, +6.00 [")
     assert blocks[6].startswith("<details>")
 
@@ -107,7 +107,7 @@ def test_one_run_per_value(tmp_path):
     make_plan(tmp_path / "study", values, [run_name(0, 0)])
     markdown = markdown_of(tmp_path / "study")
     assert "**One run per value shows nothing about another training, so there are no verdicts" in markdown
-    assert cells_of(markdown, "other")[5] == "+4.00 [+2.79, +5.21]"
+    assert cells_of(markdown, "other")[5] == "+4.00 [+2.78, +5.22]"
     assert cells_of(markdown, "other")[7:] == ["one run: only these two networks", "lower", "undecided", "1"]
 
 
@@ -135,11 +135,7 @@ def test_a_study_that_decides(tmp_path):
     assert (cells_of(markdown, "soon")[7], cells_of(markdown, "soon")[-1]) == ("better", "2 against 4")
     assert cells_of(markdown, "late")[-1] == "4 against 8"
     rows = list(csv.DictReader((tmp_path / "out" / "results.csv").open()))
-    assert [sum(row["settings"].endswith(label) for row in rows) for label in ("reference", "soon", "late")] == [
-        8,
-        2,
-        4,
-    ]
+    assert Counter(row["cell"] for row in rows) == {"mlp/start": 8, "mlp/soon": 2, "mlp/late": 4}
     assert {row["state"] for row in rows} == {"finished"}
 
 
@@ -151,15 +147,13 @@ def test_models_with_other_budgets(tmp_path):
             folder = tmp_path / "runs" / f"{model}{fold}"
             config = OmegaConf.to_container(configure(*overrides), resolve=True)
             make_run(folder, first(wrong + fold), 0.9, config=config)
-            rows = [
-                {"epoch": e, "val_accuracy": 0.5 + e / 10, "test_accuracy": 0.4 + e / 10} for e in range(1, epochs + 1)
-            ]
-            RunFolder(folder).write_metrics(rows)
+            reached = [(0.5 + epoch / 10, 0.4 + epoch / 10) for epoch in range(epochs)]
+            RunFolder(folder).write_metrics([{"val_accuracy": val, "test_accuracy": test} for val, test in reached])
     markdown = markdown_of(tmp_path / "runs")
     assert "**On the test images: MLP 79.95%, CNN 89.95%.**" in markdown
     assert re.search(r"\| CNN against MLP \| \+10.00 \[.*\] \| <0.0001 \| 2 against 2 \| better \|", markdown)
     assert "### After the same number of epochs (2)" in markdown
-    assert "| MLP | – | 70.00 | 60.00 | 5 | 2 |\n| CNN | – | 70.00 | 60.00 | 2 | 2 |" in markdown
+    assert "| MLP | – | 60.00 | 50.00 | 5 | 2 |\n| CNN | – | 60.00 | 50.00 | 2 | 2 |" in markdown
 
 
 def test_choosing_the_epoch_on_the_test_set(tmp_path):
