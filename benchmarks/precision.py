@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
 
-from emnist.train import CONF
+from emnist.command import CONF
 from emnist.training.job import run_job
 
 PRECISIONS = ("32-true", "bf16-mixed")

@@ -28,10 +28,10 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibratio
 from torchvision.datasets import EMNIST
 from torchvision.transforms import Compose, Normalize, ToTensor
 
+from emnist.command import CONF
 from emnist.data.dataset import Dataset
 from emnist.data.module import DataModule
 from emnist.models import build_model
-from emnist.train import CONF
 from emnist.training.classifier import Classifier
 from emnist.training.console import quiet_lightning
 from emnist.training.hardware import choose_precision, hide_absent_gpu

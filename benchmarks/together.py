@@ -32,9 +32,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
+from emnist.command import CONF
 from emnist.data.module import DataModule
 from emnist.runs.folder import RunFolder
-from emnist.train import CONF
 from emnist.training import together
 from emnist.training.fit import finish, prepare, set_up_process
 from emnist.training.hardware import choose_precision

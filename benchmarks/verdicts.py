@@ -1,16 +1,16 @@
 """How often the verdicts of a study are wrong, and what they find: simulated studies whose truth is known.
 
-    python benchmarks/verdicts.py [--studies 2000] [--cases null power …]
+    python benchmarks/verdicts.py [--studies 2000] [--cases "null, MLP" …]
     python benchmarks/verdicts.py --fit FOLDER…     the variances of real runs, which the model below is fitted to
 
 The model is a probit of independent normal effects. Run r of setting c gets image i right if
 
     μ_c + √image S_i + √setting C_ci + √run (√shared O_c + √(1 - shared) A_cr) + √rest ε_cri > 0,
 
-where image, setting, run and rest add up to 1. So the accuracy of the setting, over other images and other trainings, is
-Φ(μ_c). S is how easy an image is for all settings, C for one of them, A what the run makes of its seed and order, O what
-all runs of a setting have in common because their training sets overlap: a share of 1 / folds, which is what Nadeau and
-Bengio assume. Every simulated study has other images.
+where image, setting, run and rest add up to 1. So the accuracy of the setting, over other images and other trainings,
+is Φ(μ_c). S is how easy an image is for all settings, C for one of them, A what a run makes of its seed and order, O
+what all runs of a setting have in common because their training sets overlap: a share of 1 / folds, which is what
+Nadeau and Bengio assume. Every simulated study has other images.
 """
 
 import argparse

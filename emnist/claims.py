@@ -13,12 +13,10 @@ from rich.text import Text
 
 from emnist.analysis.claims import POWER, RUN_SD, WITHIN, Step, check_steps, read_table
 from emnist.analysis.statistics import LEVEL
-from emnist.command import one_line_errors
+from emnist.command import CONF, one_line_errors
 from emnist.errors import UserError
 from emnist.reporting.wording import count, p_value
 
-HERE = Path(__file__).resolve().parent
-CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in a wheel, in a checkout
 WIDTH = 120  # where there is no terminal
 
 

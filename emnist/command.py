@@ -1,12 +1,15 @@
-"""How a command ends: an error is one line and a non-zero exit code, a traceback only on request."""
+"""What all commands share: where conf/ is, and how they end. An error is one line, a traceback only on request."""
 
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from emnist.errors import Reported, describe
 
+HERE = Path(__file__).resolve().parent
+CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in a wheel, in a checkout
 TRACEBACK = "HYDRA_FULL_ERROR"  # Hydra's own variable, so one setting serves all commands
 
 

@@ -8,13 +8,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from emnist.command import one_line_errors
+from emnist.command import CONF, one_line_errors
 from emnist.errors import Reported, UserError
 from emnist.hydra_errors import reworded_errors
 from emnist.training.job import run_job
-
-HERE = Path(__file__).resolve().parent
-CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in a wheel, in a checkout
 
 
 def main() -> None:

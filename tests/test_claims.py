@@ -4,7 +4,6 @@ import sys
 import pytest
 
 from emnist import claims
-from emnist.train import CONF
 
 
 @pytest.fixture
@@ -25,10 +24,6 @@ def run(tmp_path, monkeypatch, capsys):
         return code, *capsys.readouterr()
 
     return command
-
-
-def test_the_same_configuration_as_training():
-    assert claims.CONF == CONF
 
 
 def test_the_cnn_of_the_reference_report(run):

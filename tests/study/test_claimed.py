@@ -4,10 +4,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from emnist.analysis.claims import Published, check_steps
+from emnist.command import CONF
 from emnist.errors import UserError
 from emnist.study.claimed import known_values, overrides_of, study_path, write_study
 from emnist.study.spec import read_study
-from emnist.train import CONF
 from tests.fixtures.commands import error_line, run_command
 
 KNOWN = known_values(CONF)

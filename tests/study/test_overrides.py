@@ -6,9 +6,9 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from emnist.command import CONF
 from emnist.errors import UserError
 from emnist.study.overrides import key_of, merge, quoted, shared_overrides
-from emnist.train import CONF
 from tests.fixtures.configuration import configure
 
 

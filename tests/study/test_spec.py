@@ -3,9 +3,9 @@ import re
 import pytest
 from omegaconf import OmegaConf
 
+from emnist.command import CONF
 from emnist.errors import UserError
 from emnist.study.spec import read_study
-from emnist.train import CONF
 
 FACTORS = {"neurons": {"16": {"set": "model.neurons=16"}, 8: {"set": ["model.neurons=8", "threads=1"], "rank": 2}}}
 
