@@ -47,7 +47,9 @@ class Variances:
     shared: float = 1 / FOLDS
 
 
-MLP = Variances(0.80, 0.87, 0.08, 0.00007)
+# Fitted to 25 runs of each value of `study=mlp` and to the reference, on a quarter of EMNIST Balanced: 0.966 of the
+# variance is that of images, 0.89 shared by settings; from run to run 0.00004 to 0.0002, of RMSprop at 0.1 0.0006.
+MLP = Variances(0.80, 0.89, 0.076, 0.00006)
 CNN = Variances(0.86, 0.87, 0.08, 0.00007)
 
 
@@ -188,7 +190,7 @@ MIXED = [0.0, 0.0, 0.0, 0.005, -0.005, 0.01, -0.01, 0.015, -0.015, 0.03, -0.03]
 CASES: dict[str, tuple[Variances, list[float]]] = {
     "null, MLP": (MLP, NULL),
     "null, CNN": (CNN, NULL),
-    "null, MLP, unequal": (replace(MLP, unequal=4.0), NULL),
+    "null, MLP, unequal": (replace(MLP, unequal=3.0), NULL),
     "power, MLP": (MLP, MIXED),
     "power, CNN": (CNN, MIXED),
 }

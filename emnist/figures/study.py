@@ -168,7 +168,7 @@ def accuracy_and_cost(points: list[Point], title: str) -> Figure:
     axes.set_xscale("log")
     axes.margins(x=0.18)
     axes.set_ylabel("test accuracy (%), 95% interval")
-    below.set_xlabel("multiply-accumulates per image")
+    below.set_xlabel("multiply-accumulates per image; cells of the same cost side by side")
     for panel in panels.flat:
         panel.grid(alpha=0.3)
     if collapsed:

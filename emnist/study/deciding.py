@@ -33,7 +33,7 @@ from emnist.study.planning import PlannedCell, PlannedRun, Planner, Step
 # What a study expects before it has trained anything, as fractions of 1; measured with the MLP on a quarter of EMNIST
 # Balanced.
 TYPICAL_RUN_SD = 0.003  # standard deviation of the accuracy from run to run
-TYPICAL_DISAGREEMENT = 0.03  # variance over images of the difference between two settings
+TYPICAL_DISAGREEMENT = 0.02  # variance over images of the difference between two settings
 TYPICAL_DIFFERENCE = 0.01  # of values without a published figure
 
 

@@ -142,7 +142,7 @@ def test_checkpoints_are_lightnings(together, alone):
         """
         if isinstance(value, dict):
             left_out = r"rows|best_score|stopping_reason.*|epoch_loop\.val_loop\.batch_progress"
-            return {key: shape(part) for key, part in value.items() if not re.fullmatch(left_out, key)}
+            return {key: shape(part) for key, part in value.items() if not re.fullmatch(left_out, str(key))}
         if isinstance(value, list | tuple):
             return [shape(part) for part in value]
         return type(value) if isinstance(value, float) else (value.shape if isinstance(value, torch.Tensor) else value)
