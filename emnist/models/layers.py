@@ -18,9 +18,9 @@ class ELU(nn.Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu":
-            return F.elu(x)
-        return FastELU.apply(x) if self.training else _elu(x)
+        if x.device.type == "cpu" and self.training:
+            return FastELU.apply(x)
+        return _elu(x) if x.device.type == "cpu" and not torch.is_grad_enabled() else F.elu(x)
 
 
 class FastELU(torch.autograd.Function):
@@ -84,7 +84,7 @@ def keep_masks(
     numbers = torch.empty(count, -(-size // 4), dtype=torch.int64, device=device)
     for own, generator in zip(numbers, generators, strict=True):
         own.random_(-(2**63), None, generator=generator)
-    limits = [round(one * 2**16) - 2**15 for one in p]
+    limits = [min(round(one * 2**16), 2**16 - 1) - 2**15 for one in p]
     limit = torch.tensor(limits, dtype=torch.int16, device=device).unsqueeze(1)
     return (numbers.view(torch.int16)[:, :size] >= limit).view(count, *shape)
 

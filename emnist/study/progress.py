@@ -135,7 +135,7 @@ def print_summary(plan: Plan, folder: Path) -> None:
                 _mean(row.cell.values("test_accuracy")),
                 _points(d.estimate) if d else "",
                 (ONE_RUN if d.of_networks else d.verdict) if d else "",
-                f"{len(row.cell.tested)}/{row.planned}",
+                f"{sum(run.result is not None for run in row.cell.runs)}/{row.planned}",
             )
         table.add_section()
     Console().print(table)

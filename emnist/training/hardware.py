@@ -4,6 +4,8 @@ import os
 
 import torch
 
+from emnist.errors import UserError
+
 ALL_THREADS = torch.get_num_threads()
 
 
@@ -37,5 +39,10 @@ def choose_precision(precision: str, accelerator: str) -> str:
 
 
 def device_of(accelerator: str) -> torch.device:
-    """The one device that Lightning would train on with this accelerator (auto, cpu, gpu or cuda)."""
+    """The one device that Lightning would train on with this accelerator (auto, cpu, gpu or cuda).
+
+    Raises UserError if there is none.
+    """
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise UserError(f"trainer.accelerator={accelerator}: no GPU found; choose auto or cpu")
     return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")

@@ -112,6 +112,8 @@ def test_summary(folders, tmp_path, capsys):
     folders[1].write_result(made_up_result(CONFIG, val_accuracy=0.9, test_accuracy=0.8))
     diverged = RunFolder(tmp_path / "mlp" / "def" / "fold0_seed0")
     diverged.write_result(made_up_result(CONFIG, val_accuracy=None, test_accuracy=None))
+    for folder in (*folders[:2], diverged):
+        folder.write_config(CONFIG)
 
     def value(label: str, cell: str | None) -> PlannedValue:
         return PlannedValue(label=label, overrides=[], published=None, rank=None, claim=None, cell=cell)
@@ -124,8 +126,8 @@ def test_summary(folders, tmp_path, capsys):
     out = capsys.readouterr().out
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
     assert rows == [
-        ["neurons", "16 * ←", "85.00%", "75.00%", "2/2"],
-        ["", "8", "–", "–", "1/2"],
-        ["", "4", "–", "–", "0/2"],
+        ["neurons", "16 * ←", "85.00%", "75.00%", "", "", "2/2"],
+        ["", "8", "–", "–", "", "", "1/2"],
+        ["", "4", "–", "–", "", "", "0/2"],
     ]
     assert f"python -m emnist.report {tmp_path}" in out
