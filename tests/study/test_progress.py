@@ -109,7 +109,8 @@ def test_durations(seconds, text):
 
 
 def test_summary(folders, tmp_path, capsys):
-    folders[1].write_result(made_up_result(CONFIG, val_accuracy=0.9, test_accuracy=0.8))
+    other_fold = {**CONFIG, "data": {**CONFIG["data"], "fold": 1}}
+    folders[1].write_result(made_up_result(other_fold, val_accuracy=0.9, test_accuracy=0.8))
     diverged = RunFolder(tmp_path / "mlp" / "def" / "fold0_seed0")
     diverged.write_result(made_up_result(CONFIG, val_accuracy=None, test_accuracy=None))
     for folder in (*folders[:2], diverged):
