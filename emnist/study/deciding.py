@@ -43,7 +43,7 @@ class Candidate:
 
     planned: PlannedValue
     cell: PlannedCell
-    start: PlannedValue | None  # the value that it is compared with
+    start: PlannedValue | None  # the value of its factor that it is compared with
     looks: int = 0  # so far
     verdict: str = UNDECIDED  # at the last of them
     closed: bool = False  # settled or given up
@@ -63,18 +63,18 @@ class DecidingPlanner(Planner):
     def steps(self) -> Iterator[Step]:
         self.plan.looks = self.study.looks
         self.plan.comparisons = sum(
-            self.study.mode == "greedy" or self.cell(self.start, factor, label).id != self.reference.id
+            self.study.mode == "greedy" or not self.is_start(factor, label)
             for factor, values in self.study.factors.items()
             for label in values
         )
         self.plan.runs = self.names(self.study.looks[0])
+        tell(self.forecast())
         yield from super().steps()
 
     def train(self, group: list[PlannedFactor], start: tuple[str, ...], later: int) -> Iterator[Step]:
         reference = self.cell(start)
         candidates = self.candidates(group, start)
         self.enter(candidates)
-        tell(self.forecast(candidates, reference))
         if candidates and self.study.budget is not None:  # a time can't be planned with before something was trained
             yield self.step([self.needed(candidates[0], reference)[0]])
         prior: Prior | None = None
@@ -173,29 +173,47 @@ class DecidingPlanner(Planner):
     def chooses_by(self) -> list[tuple[int | None, int]]:
         return self.study.first_runs(self.study.looks[0])
 
-    def forecast(self, candidates: Sequence[Candidate], reference: PlannedCell) -> str:
-        """What these values will probably need, from the published differences and typical variances."""
-        looks, times = self.study.looks, self.study.reference_times
-        expected = [self.expected_look(one) for one in candidates]
-        cells = len({one.cell.id for one in candidates})
+    def forecast(self) -> str:
+        """What the study will probably need, from the published differences and typical variances."""
+        looks, limits = self.study.looks, []
+        expected = [self.expected_look(*pair) for factor in self.study.factors for pair in self.published(factor)]
 
         def runs(counts: list[int]) -> int:
-            return sum(counts) + times * max(counts, default=0)
+            return sum(counts) + self.study.reference_times * max(counts, default=0)
 
-        least, most = runs([looks[0]] * cells), runs([looks[-1]] * cells)
-        known = [seconds for path in self.folder.glob("*/*/*") if (seconds := duration(path)) is not None]
-        per_run = f", {fmean(known) * runs(expected) / 3600:.1f} h of training" if known else ""
-        limits = [f"{self.study.max_runs} runs"] if self.study.max_runs is not None else []
-        limits += [f"{self.study.budget / 3600:.2g} h of training"] if self.study.budget is not None else []
+        folders = self.folder.glob(f"{self.reference.id.partition('/')[0]}/*/*")
+        known = [seconds for path in folders if (seconds := duration(path)) is not None]
+        time = f", {fmean(known) * runs(expected) / 3600:.1f} h of training" if known else ""
+        if self.study.max_runs is not None:
+            limits.append(f"{self.study.max_runs} runs")
+        if self.study.budget is not None:
+            limits.append(f"{self.study.budget / 3600:.2g} h of training")
+        least, most = (runs([look] * len(expected)) for look in (looks[0], looks[-1]))
         return (
-            f"{self.name}: {len(candidates)} comparisons will take about {runs(expected)} runs{per_run}; "
+            f"{self.name}: {len(expected)} comparisons, expected to take about {runs(expected)} runs{time}; "
             f"at least {least}, at most {most}{', within ' + ' and '.join(limits) if limits else ''}"
         )
 
-    def expected_look(self, one: Candidate) -> int:
-        """After how many runs the value will probably be settled or given up."""
-        a, b = one.planned.published, one.start.published if one.start else None
-        difference = TYPICAL_DIFFERENCE if a is None or b is None else abs(a - b) / 100
+    def published(self, factor: str) -> list[tuple[float | None, float | None]]:
+        """For each comparison of a factor: the published accuracies of the value and of the one it starts from, in %.
+
+        A greedy study does not know yet where later factors start: from the best, as published.
+        """
+        values = self.study.factors[factor]
+        start = max(values, key=lambda label: values[label].published or 0.0)
+        if self.study.mode == "around":
+            start = next((label for label in values if self.is_start(factor, label)), start)
+        wanted = [label for label in self.study.wanted(factor) if label != start]
+        return [(values[label].published, values[start].published) for label in wanted]
+
+    def is_start(self, factor: str, label: str) -> bool:
+        """Whether the value makes the reference of the study."""
+        return self.cell(self.start, factor, label).id == self.reference.id
+
+    def expected_look(self, published: float | None, start: float | None) -> int:
+        """After how many runs a value will probably be settled or given up."""
+        known = published is not None and start is not None
+        difference = abs(published - start) / 100 if known else TYPICAL_DIFFERENCE  # type: ignore[operator]
         looks, overlap, delta = self.study.looks, 1 / (self.study.all_folds - 1), self.study.delta / 100
         limit = bonferroni_limit(LEVEL, max(self.plan.comparisons, 1) * len(looks))
         for count in looks:

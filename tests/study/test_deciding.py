@@ -108,7 +108,7 @@ def test_what_is_settled_stops_and_what_is_open_goes_on(study, capsys):
     assert len(reference) == 12
     assert len(set(study.trained)) == len(study.trained)
     said = capsys.readouterr().err.splitlines()
-    assert said[0].startswith("tiny: 3 comparisons will take about ")
+    assert said[0].startswith("tiny: 3 comparisons, expected to take about ")
     assert said[0].endswith("; at least 15, at most 60")
     assert said[1].startswith("tiny: after 15 runs ")
 

@@ -37,7 +37,7 @@ def verdicts_of(folder: Path) -> dict[str, str]:
 
 def test_it_says_what_it_expects_and_where_it_stands(whole):
     folder, _, said = whole
-    assert "tiny: 2 comparisons will take about" in said
+    assert "tiny: 2 comparisons, expected to take about" in said
     assert "tiny: after 8 runs" in said
     assert verdicts_of(folder)["low"] == "worse"
     assert "worse" in said
