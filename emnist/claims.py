@@ -125,20 +125,22 @@ def sentences(steps: Sequence[Step], arguments: argparse.Namespace) -> list[str]
         return ["No step can be tested: no factor has an accuracy beside that of its reference."]
     hidden = [step.tested for step in steps if step.tested is not None and step.verdict == WITHIN]
     all_steps = count(len(tested), "step")
-    enough = sum(test.runs is not None and test.runs <= arguments.seeds for test in tested)
     lines = [
-        f"{len(tested) - len(hidden)} of {all_steps} beyond the sampling error of"
-        f" {count(arguments.images, 'test image')} (two samples, family-wise level {LEVEL:.0%}, Holm). Each value is"
-        " compared with the reference of its factor: the marked value, or else the best.",
-        f"Needed to find the difference with {POWER:.0%} power at level {LEVEL:.0%}/{len(tested)}: so many images; or,"
-        " with paired predictions on the same images, so many runs of each value, whose standard deviation is"
-        f" {arguments.run_sd:g} points. {count(arguments.seeds, 'run')} of each can find {enough} of {all_steps}.",
+        f"{len(tested) - len(hidden)} of {all_steps} exceed the sampling error of"
+        f" {count(arguments.images, 'test image')} (each accuracy on its own sample, {LEVEL:.0%} for all steps together, Holm). Each value is compared with the"
+        " marked value of its factor, or else with the best.",
+        f"Images needed: test images that would show the difference with {POWER:.0%} power. Runs needed: runs of each"
+        " value that would show it, if predictions are compared image by image and accuracies vary from run to run with"
+        f" a standard deviation of {arguments.run_sd:g} points.",
     ]
+    if arguments.seeds > 1:
+        enough = sum(test.runs is not None and test.runs <= arguments.seeds for test in tested)
+        lines.append(f"{arguments.seeds} runs of each would show {enough} of {all_steps}.")
     if hidden:
         best = sum(test.best_p < LEVEL for test in hidden)
         lines.append(
-            f"More runs on these images can't show the {count(len(hidden), 'step')} within sampling error unless"
-            f" predictions are paired, image by image, which for one run each could show {best} of them at best."
+            f"More runs without their predictions can't show the {len(hidden)} within sampling error;"
+            f" compared image by image, one run of each could show {best} of them at best."
         )
     if arguments.disagreement is not None:
         shown = sum(test.paired_p is not None and test.paired_p < LEVEL for test in tested)

@@ -30,7 +30,7 @@ def test_the_cnn_of_the_reference_report(run):
     code, out, _ = run("cnn", "--images", "18800")
     assert code == 0
     assert max(map(len, out.splitlines())) <= 120
-    assert "2 of 8 steps beyond the sampling error of 18,800 test images" in out
+    assert "2 of 8 steps exceed the sampling error of 18,800 test images" in out
     rows = [line.split() for line in out.splitlines()]
     assert ["SGD", "77.50", "-12.13", "<0.0001", "beyond", "sampling", "error", "238", "2"] in rows
     assert ["ELU", "–", "not", "published"] in rows
@@ -38,7 +38,7 @@ def test_the_cnn_of_the_reference_report(run):
     assert "1 run of each can find 0 of 8 steps" in " ".join(out.split())
 
 
-@pytest.mark.parametrize(("name", "first"), [("mlp", "No step can be tested"), ("resnet", "3 of 10 steps beyond")])
+@pytest.mark.parametrize(("name", "first"), [("mlp", "No step can be tested"), ("resnet", "3 of 10 steps exceed")])
 def test_the_other_examples(run, name, first):
     code, out, _ = run(name, "--images", "18800")
     assert code == 0
@@ -48,7 +48,7 @@ def test_the_other_examples(run, name, first):
 def test_given_disagreement(run):
     _, out, _ = run("-", "--images=18800", "--disagreement=3", stdin=b"ReLU,90.60\nELU,90.20\nSiLU,90.60\n")
     assert out.startswith("standard input: test accuracy in %")
-    assert "0 of 2 steps beyond the sampling error" in out
+    assert "0 of 2 steps exceed the sampling error" in out
     assert "right on 3% of the images, a paired test shows 1 of 2 steps." in " ".join(out.split())
     assert next(line.split()[-2:] for line in out.splitlines() if "SiLU" in line) == ["1.0000", "–"]
 
