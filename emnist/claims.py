@@ -127,8 +127,8 @@ def sentences(steps: Sequence[Step], arguments: argparse.Namespace) -> list[str]
     all_steps = count(len(tested), "step")
     lines = [
         f"{len(tested) - len(hidden)} of {all_steps} exceed the sampling error of"
-        f" {count(arguments.images, 'test image')} (each accuracy on its own sample, {LEVEL:.0%} for all steps together, Holm). Each value is compared with the"
-        " marked value of its factor, or else with the best.",
+        f" {count(arguments.images, 'test image')} (each accuracy on its own sample, {LEVEL:.0%} for all steps together,"
+        " Holm). Each value is compared with the marked value of its factor, or else with the best.",
         f"Images needed: test images that would show the difference with {POWER:.0%} power. Runs needed: runs of each"
         " value that would show it, if predictions are compared image by image and accuracies vary from run to run with"
         f" a standard deviation of {arguments.run_sd:g} points.",
@@ -139,8 +139,8 @@ def sentences(steps: Sequence[Step], arguments: argparse.Namespace) -> list[str]
     if hidden:
         best = sum(test.best_p < LEVEL for test in hidden)
         lines.append(
-            f"More runs without their predictions can't show the {len(hidden)} within sampling error;"
-            f" compared image by image, one run of each could show {best} of them at best."
+            f"More runs without their predictions can't show the {len(hidden)} within sampling error; compared image by"
+            f" image, one run of each could show {best} of them at best."
         )
     if arguments.disagreement is not None:
         shown = sum(test.paired_p is not None and test.paired_p < LEVEL for test in tested)
