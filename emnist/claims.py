@@ -127,7 +127,7 @@ def sentences(steps: Sequence[Step], arguments: argparse.Namespace) -> list[str]
     all_steps = count(len(tested), "step")
     lines = [
         f"{len(tested) - len(hidden)} of {all_steps} exceed the sampling error of"
-        f" {count(arguments.images, 'test image')} (each accuracy on its own sample, {LEVEL:.0%} for all steps together,"
+        f" {count(arguments.images, 'test image')} (each accuracy on its own sample, {LEVEL:.0%} for all together,"
         " Holm). Each value is compared with the marked value of its factor, or else with the best.",
         f"Images needed: test images that would show the difference with {POWER:.0%} power. Runs needed: runs of each"
         " value that would show it, if predictions are compared image by image and accuracies vary from run to run with"

@@ -20,6 +20,7 @@ from emnist.runs.folder import RunFolder
 from emnist.runs.plan import Plan
 
 ONE_RUN = "one run"  # says nothing about another training
+WIDTH = 100  # of the summary where there is no terminal
 INTERVAL = 0.2  # seconds between two looks at the folders
 
 
@@ -138,7 +139,7 @@ def print_summary(plan: Plan, folder: Path) -> None:
                 f"{sum(run.result is not None for run in row.cell.runs)}/{row.planned}",
             )
         table.add_section()
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
     print("* the configuration the factor starts from" + ("   ← the best value" if plan.mode == "greedy" else ""))
     print(f"python -m emnist.report {shlex.quote(str(folder))} shows more")
 
