@@ -28,7 +28,7 @@ from emnist.analysis.collection import collect
 from emnist.analysis.comparison import overlap, sample_of
 from emnist.analysis.statistics import LEVEL, mcnemar_p
 from emnist.analysis.variance import NO_PRIOR, Sample, moderate
-from emnist.analysis.verdict import alone, contrast, simultaneous
+from emnist.analysis.verdict import contrast, joint_limit
 
 IMAGES, FOLDS, COMPARISONS, REFERENCE_TIMES = 4700, 5, 11, 2
 DELTA = 0.003
@@ -86,8 +86,9 @@ def unmoderated(samples: list[Sample]) -> list[Verdict]:
 def _simultaneous(samples: list[Sample], moderated: bool) -> list[Verdict]:
     reference, *values = samples
     prior = moderate(samples) if moderated else NO_PRIOR
-    intervals, _ = simultaneous([contrast(value, reference, prior) for value in values], LEVEL)
-    return [(i.low, i.high, i.low > 0, i.high < 0) for i in intervals]
+    contrasts = [contrast(value, reference, prior) for value in values]
+    limit = joint_limit(contrasts, LEVEL)
+    return [(i.low, i.high, i.low > 0, i.high < 0) for i in map(limit.interval, contrasts)]
 
 
 def mcnemar_alone(samples: list[Sample]) -> list[Verdict]:
@@ -139,12 +140,15 @@ def deciding(samples: list[Sample]) -> tuple[list[Verdict], int]:
     """The verdicts of `study.decide`, and the runs they take; without giving up, which makes no verdict."""
     reference, *values = samples
     prior = moderate([sample.first(LOOKS[0]) for sample in samples])
+    growth = [look / LOOKS[0] for look in LOOKS]
+    first = [contrast(value.first(LOOKS[0]), reference.first(REFERENCE_TIMES * LOOKS[0]), prior) for value in values]
+    limit = joint_limit(first, LEVEL, growth)
     verdicts: list[Verdict] = []
     used, most = 0, 0
     for value in values:
         for count in LOOKS:
             c = contrast(value.first(count), reference.first(REFERENCE_TIMES * count), prior)
-            i = alone(c, LEVEL, len(values) * len(LOOKS))
+            i = limit.interval(c)
             if i.verdict(DELTA) != "undecided":
                 break
         verdicts.append((i.low, i.high, i.low > 0, i.high < 0))

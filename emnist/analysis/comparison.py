@@ -25,13 +25,12 @@ from emnist.analysis.verdict import (
     INCOMPLETE,
     UNDECIDED,
     Contrast,
-    Interval,
-    alone,
+    Limit,
     bonferroni_limit,
     contrast,
     images_needed,
+    joint_limit,
     more_runs,
-    simultaneous,
 )
 from emnist.runs.plan import Plan, PlannedValue
 from emnist.runs.result import DIVERGED
@@ -204,15 +203,17 @@ def compare(plan: Plan, folder: Path, collection: Collection) -> StudyResult:
                 difference=None,
             )
             rows.append(row)
-            if not is_start:
+            considered = not plan.looks or value.runs is not None  # by a study that decides
+            if not is_start and considered:
                 against.append((row, collection.cell(factor.reference, folder, plan.runs_against(value))))
     steps = [list(study.factors)]
     if plan.looks and plan.mode == "greedy":  # each step was decided by what was known then
         steps = [[factor] for factor in study.factors]
+    compared = {id(row) for row, _ in against}
     known: dict[str, Cell] = {}
     for step in steps:
         rows = [row for factor, row in study.rows if factor in step]
-        known |= {row.cell.id: row.cell for row in rows}
+        known |= {row.cell.id: row.cell for row in rows if row.is_start or id(row) in compared}
         prior = moderate([sample for cell in known.values() if (sample := sample_of(cell, plan.looks)) is not None])
         for row in rows:
             row.test = test_accuracy(row.cell, prior)
@@ -237,13 +238,9 @@ def compare_rows(pairs: Sequence[tuple[Row, Cell]], prior: Prior, delta: float, 
             networks.append((row, cell, answers))
     if contrasts:
         every = [c for _, c in contrasts]
-        if plan.looks:
-            limit = bonferroni_limit(LEVEL, plan.comparisons * len(plan.looks))
-            intervals = [alone(c, LEVEL, plan.comparisons * len(plan.looks)) for c in every]
-        else:
-            intervals, limit = simultaneous(every, LEVEL)
-        for (row, c), interval in zip(contrasts, intervals, strict=True):
-            row.difference = measured(c, interval, limit, delta, row.planned)
+        limit = sequential_limit(every, plan, prior) if plan.looks else joint_limit(every, LEVEL)
+        for row, c in contrasts:
+            row.difference = measured(c, limit, delta, row.planned)
     p = holm([mcnemar_p(answers) for *_, answers in networks])
     for (row, cell, answers), corrected in zip(networks, p, strict=True):
         estimate = Estimate(float(answers.mean()), *mcnemar_interval(answers))
@@ -252,15 +249,29 @@ def compare_rows(pairs: Sequence[tuple[Row, Cell]], prior: Prior, delta: float, 
         row.difference = Difference(estimate, corrected, INCOMPLETE if missing else UNDECIDED, *runs)
 
 
-def measured(c: Contrast, interval: Interval, limit: float, delta: float, planned: int) -> Difference:
+def sequential_limit(contrasts: Sequence[Contrast], plan: Plan, prior: Prior) -> Limit:
+    """The limit of all looks at these differences, as it was known at the first one: from the first runs of each."""
+    looks = plan.looks
+    first = [
+        contrast(c.value.first(looks[0]), c.reference.first(c.reference.runs * looks[0] // c.value.runs), prior)
+        for c in contrasts
+        if c.value.runs >= looks[0]
+    ]
+    if not first:
+        return bonferroni_limit(LEVEL, plan.comparisons * len(looks))
+    return joint_limit(first, LEVEL * len(first) / plan.comparisons, [look / looks[0] for look in looks])
+
+
+def measured(c: Contrast, limit: Limit, delta: float, planned: int) -> Difference:
     """The difference of two settings with several runs each."""
+    interval = limit.interval(c)
     verdict = interval.verdict(delta) if c.value.runs >= planned else INCOMPLETE  # missing ones may be the worst
     difference = Difference(
         Estimate(c.mean, interval.low, interval.high), interval.p, verdict, c.value.runs, c.reference.runs
     )
     if verdict == UNDECIDED:
-        difference.more_runs = more_runs(c, limit, delta)
-        difference.images = images_needed(c, limit, delta)
+        difference.more_runs = more_runs(c, limit.deviate, delta)
+        difference.images = images_needed(c, limit.deviate, delta)
     return difference
 
 
@@ -350,4 +361,4 @@ def difference(cell: Cell, other: Cell, others: int = 1) -> Difference | None:
         estimate = Estimate(float(answers.mean()), *mcnemar_interval(answers))
         return Difference(estimate, min(1.0, others * mcnemar_p(answers)), UNDECIDED, here.runs, there.runs)
     c = contrast(here, there, NO_PRIOR)
-    return measured(c, alone(c, LEVEL, others), bonferroni_limit(LEVEL, others), 0.0, here.runs)
+    return measured(c, bonferroni_limit(LEVEL, others), 0.0, here.runs)

@@ -108,7 +108,7 @@ def moderated(sample: Sample, prior: Prior) -> tuple[float, float]:
     return (prior.df * prior.variance + own * sample.variance) / (prior.df + own), df
 
 
-def training_variance(sample: Sample, variance: float, runs: int) -> float:
+def training_variance(sample: Sample, variance: float, runs: float) -> float:
     """Of the mean accuracy of so many runs of a setting, whose accuracies have this variance: the trainings' part."""
     shared = variance - (sample.noise / len(sample.shares) if sample.runs > 1 else 0.0)
     return variance / runs + sample.overlap * max(shared, 0.0)

@@ -7,7 +7,7 @@ Multiple contrast tests in the presence of heteroscedasticity, 2008; Satterthwai
 interval, so the two can't disagree.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -45,6 +45,14 @@ class Contrast:
         parts.append((self.images_variance * n / (images or n), n - 1))
         return satterthwaite(parts)
 
+    def trainings(self, times: float) -> tuple[float, float]:
+        """What value and reference would add to the variance with so many times their runs."""
+        (value, _), (reference, _) = self.value_variance, self.reference_variance
+        return (
+            training_variance(self.value, value, times * self.value.runs),
+            training_variance(self.reference, reference, times * self.reference.runs),
+        )
+
 
 def contrast(value: Sample, reference: Sample, prior: Prior) -> Contrast:
     """The difference in accuracy of a setting from the reference, on the same test images."""
@@ -76,20 +84,39 @@ class Interval:
         return EQUAL if -delta < self.low and self.high < delta else UNDECIDED
 
 
-def simultaneous(contrasts: Sequence[Contrast], level: float) -> tuple[list[Interval], float]:
-    """Intervals that cover all these differences with probability 1 - level, and the normal deviate they reach to."""
-    largest = largest_deviates(correlation(contrasts))
-    limit = float(np.quantile(largest, 1 - level))
-    return [_interval(c, limit, lambda z: _share(largest, z, len(contrasts))) for c in contrasts], limit
+@dataclass(frozen=True)
+class Limit:
+    """How far intervals reach, as a normal deviate, so that they cover all differences of a family together."""
+
+    deviate: float
+    p: Callable[[float], float]  # of a deviate at least as large anywhere in the family
+
+    def interval(self, one: Contrast) -> Interval:
+        half = half_width(one, self.deviate)
+        error, df = one.error()
+        if error == 0:
+            p = 1.0 if one.mean == 0 else 0.0
+        elif df <= 0:
+            p = 1.0
+        else:
+            p = self.p(float(stats.norm.isf(stats.t.sf(abs(one.mean) / error, df))))
+        return Interval(max(one.mean - half, -1.0), min(one.mean + half, 1.0), p)
 
 
-def alone(one: Contrast, level: float, comparisons: int) -> Interval:
-    """The interval of one of so many differences, whatever the others turn out to be (Bonferroni)."""
-    return _interval(one, bonferroni_limit(level, comparisons), lambda z: _bound(z, comparisons))
+def joint_limit(contrasts: Sequence[Contrast], level: float, growth: Sequence[float] = (1.0,)) -> Limit:
+    """The limit that any of the differences exceeds with probability `level` if there are none.
+
+    With `growth`, each of them is looked at several times, with so many times its runs. The limit is the same at every
+    look (Pocock, Group sequential methods in the design and analysis of clinical trials, 1977).
+    """
+    largest = largest_deviates(correlation(contrasts, growth))
+    family = len(contrasts) * len(growth)
+    return Limit(float(np.quantile(largest, 1 - level)), lambda deviate: _share(largest, deviate, family))
 
 
-def bonferroni_limit(level: float, comparisons: int) -> float:
-    return float(stats.norm.isf(level / comparisons / 2))
+def bonferroni_limit(level: float, comparisons: int) -> Limit:
+    """The limit of so many differences, however they are correlated."""
+    return Limit(float(stats.norm.isf(level / comparisons / 2)), lambda deviate: _bound(deviate, comparisons))
 
 
 def half_width(one: Contrast, limit: float, **other) -> float:
@@ -100,28 +127,23 @@ def half_width(one: Contrast, limit: float, **other) -> float:
     return float("inf") if df <= 0 else float(stats.t.isf(stats.norm.sf(limit), df)) * error
 
 
-def _interval(one: Contrast, limit: float, p_of_deviate) -> Interval:
-    half = half_width(one, limit)
-    error, df = one.error()
-    if error == 0:
-        p = 1.0 if one.mean == 0 else 0.0
-    elif df <= 0:
-        p = 1.0
-    else:
-        p = p_of_deviate(float(stats.norm.isf(stats.t.sf(abs(one.mean) / error, df))))
-    return Interval(max(one.mean - half, -1.0), min(one.mean + half, 1.0), p)
+def correlation(contrasts: Sequence[Contrast], growth: Sequence[float] = (1.0,)) -> np.ndarray:
+    """Of the differences, with each of these multiples of their runs: float [len(growth) · m, len(growth) · m].
 
+    They share the test images and, where it is the same, the trainings of the reference. Of two looks at one value,
+    the later has all runs of the earlier.
+    """
+    images = contrasts[0].value.right.shape[1]
+    shared = np.atleast_2d(np.cov([c.value.shares - c.reference.shares for c in contrasts])) / images
+    same = np.array([[np.array_equal(a.reference.shares, b.reference.shares) for b in contrasts] for a in contrasts])
+    shared -= same * np.array([c.reference.noise / c.reference.runs / images for c in contrasts])
+    np.fill_diagonal(shared, [c.images_variance for c in contrasts])
 
-def correlation(contrasts: Sequence[Contrast]) -> np.ndarray:
-    """Of the differences: they share test images and, by and large, the trainings of the reference; float [m, m]."""
-    differences = np.stack([c.value.shares - c.reference.shares for c in contrasts])
-    covariance = np.atleast_2d(np.cov(differences)) / differences.shape[1]
-    for i, a in enumerate(contrasts):
-        for j, b in enumerate(contrasts):
-            if i == j:
-                covariance[i, i] += training_variance(a.value, a.value_variance[0], a.value.runs)
-            shared = a if a.reference.runs >= b.reference.runs else b
-            covariance[i, j] += training_variance(shared.reference, shared.reference_variance[0], shared.reference.runs)
+    def trainings(times: float) -> np.ndarray:
+        values, references = zip(*(c.trainings(times) for c in contrasts), strict=True)
+        return np.diag(values) + same * np.minimum.outer(references, references)
+
+    covariance = np.block([[shared + trainings(max(g, h)) for h in growth] for g in growth])
     scale = np.sqrt(np.clip(np.diag(covariance), 1e-30, None))
     return covariance / np.outer(scale, scale)
 

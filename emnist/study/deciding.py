@@ -4,10 +4,10 @@ Each value is looked at after a growing number of runs (`study.looks`). At a loo
 gets a verdict. A value that is better, worse or equal within δ is settled, and one that more runs are not expected to
 settle is given up. The others get the runs of their next look, first those that would probably take the least training.
 
-The chance that any verdict of the study is false stays below 5%: each look at each value spends an equal share of it.
-This is group-sequential testing with a linear spending function (Lan and DeMets, Discrete sequential boundaries for
-clinical trials, Biometrika 1983). The shares add up by Bonferroni's inequality, so the bound holds however looks and
-values depend on each other.
+The chance that any verdict of the study is false stays below 5%. The procedure is group-sequential: all looks at all
+values have one limit (Pocock, Group sequential methods in the design and analysis of clinical trials, 1977), the
+quantile of the largest of their deviates, which are correlated by the test images, the reference and the first runs
+(`joint_limit`). It is computed at the first look. A greedy study shares the 5% among its steps (Bonferroni).
 
 A look uses the first runs of the value and of the reference in the order of the plan, and nothing else. So the verdicts
 follow from the results alone, and a study that is killed and started again comes to the same ones.
@@ -23,8 +23,17 @@ from statistics import fmean
 import numpy as np
 
 from emnist.analysis.statistics import LEVEL
-from emnist.analysis.variance import Prior, Sample, moderate
-from emnist.analysis.verdict import INCOMPLETE, UNDECIDED, alone, bonferroni_limit, contrast, more_runs
+from emnist.analysis.variance import NO_PRIOR, Prior, Sample, moderate
+from emnist.analysis.verdict import (
+    INCOMPLETE,
+    UNDECIDED,
+    Contrast,
+    Limit,
+    bonferroni_limit,
+    contrast,
+    joint_limit,
+    more_runs,
+)
 from emnist.runs.folder import RunFolder
 from emnist.runs.identity import run_name
 from emnist.runs.plan import PlannedFactor, PlannedValue
@@ -77,7 +86,7 @@ class DecidingPlanner(Planner):
         self.enter(candidates)
         if candidates and self.study.budget is not None:  # a time can't be planned with before something was trained
             yield self.step([self.needed(candidates[0], reference)[0]])
-        prior: Prior | None = None
+        prior, limit = NO_PRIOR, None
         open_ = candidates
         while open_:
             needed = {id(one): self.needed(one, reference) for one in open_}
@@ -90,11 +99,12 @@ class DecidingPlanner(Planner):
                 if any(right_answers(run.path) is None for run in needed[id(one)]):  # failed, or diverged at once
                     one.closed, one.verdict = True, INCOMPLETE
             open_ = [one for one in reached if not one.closed]
-            if prior is None:
+            if limit is None:
                 self.known |= {cell.id: cell for cell in (reference, *(one.cell for one in open_)) if open_}
                 prior = moderate([self.sample(cell, self.study.looks[0]) for cell in self.known.values()])
+                limit = self.limit([self.contrast(one, reference, prior) for one in open_])
             for one in open_:
-                self.look(one, reference, prior)
+                self.look(one, self.contrast(one, reference, prior), limit)
             open_ = [one for one in open_ if not one.closed]
             self.enter(candidates)
             tell(self.progress(candidates, len(open_)))
@@ -139,19 +149,29 @@ class DecidingPlanner(Planner):
         answers = [right_answers(self.run(cell, *run).path) for run in self.study.first_runs(count)]
         return Sample(np.stack([right for right in answers if right is not None]), 1 / (self.study.all_folds - 1))
 
-    def look(self, one: Candidate, reference: PlannedCell, prior: Prior) -> None:
+    def contrast(self, one: Candidate, reference: PlannedCell, prior: Prior) -> Contrast:
+        """The difference of the value from the reference at its next look."""
+        count = self.study.looks[one.looks]
+        return contrast(self.sample(one.cell, count), self.sample(reference, self.study.reference_times * count), prior)
+
+    def limit(self, first: Sequence[Contrast]) -> Limit:
+        """The limit of all looks at these values, from their first; a greedy study shares the 5% among its steps."""
+        looks, comparisons = self.study.looks, self.plan.comparisons
+        if not first:
+            return bonferroni_limit(LEVEL, comparisons * len(looks))
+        return joint_limit(first, LEVEL * len(first) / comparisons, [look / looks[0] for look in looks])
+
+    def look(self, one: Candidate, c: Contrast, limit: Limit) -> None:
         """Draw a verdict from the runs of the next look, and close the value if it is settled or hopeless."""
-        study, count = self.study, self.study.looks[one.looks]
-        c = contrast(self.sample(one.cell, count), self.sample(reference, study.reference_times * count), prior)
-        shares = self.plan.comparisons * len(study.looks)
+        study = self.study
         one.looks += 1
-        one.verdict = alone(c, LEVEL, shares).verdict(study.delta / 100)
+        one.verdict = limit.interval(c).verdict(study.delta / 100)
         if one.verdict != UNDECIDED:
             one.closed = True
             return
-        more = more_runs(c, bonferroni_limit(LEVEL, shares), study.delta / 100)
+        more = more_runs(c, limit.deviate, study.delta / 100)
         # The difference is itself uncertain, so a value is given up only if it would take far more than the last look.
-        one.closed = one.looks == len(study.looks) or more is None or count + more > 2 * study.looks[-1]
+        one.closed = one.looks == len(study.looks) or more is None or c.value.runs + more > 2 * study.looks[-1]
         one.cost = 0.0 if more is None else more * training_time([self.run(one.cell, *study.runs[0]).path])
 
     def enter(self, candidates: Sequence[Candidate]) -> None:
@@ -215,7 +235,9 @@ class DecidingPlanner(Planner):
         known = published is not None and start is not None
         difference = abs(published - start) / 100 if known else TYPICAL_DIFFERENCE  # type: ignore[operator]
         looks, overlap, delta = self.study.looks, 1 / (self.study.all_folds - 1), self.study.delta / 100
-        limit = bonferroni_limit(LEVEL, max(self.plan.comparisons, 1) * len(looks))
+        limit = bonferroni_limit(
+            LEVEL, max(self.plan.comparisons, 1)
+        ).deviate  # for looks so correlated, it is about right
         for count in looks:
             runs = TYPICAL_RUN_SD**2 * (1 / count + 1 / (self.study.reference_times * count) + 2 * overlap)
             half = limit * (runs + TYPICAL_DISAGREEMENT / self.test_images) ** 0.5
