@@ -10,15 +10,14 @@ from emnist.analysis.variance import NO_PRIOR, Prior, Sample
 from emnist.analysis.verdict import (
     Contrast,
     Interval,
-    alone,
     bonferroni_limit,
     contrast,
     correlation,
     half_width,
     images_needed,
+    joint_limit,
     largest_deviates,
     more_runs,
-    simultaneous,
 )
 
 
@@ -70,13 +69,37 @@ def test_differences_from_one_reference_are_correlated():
     assert matrix.diagonal() == pytest.approx(np.ones(4))
     assert matrix == pytest.approx(matrix.T)
     assert 0.25 < matrix[~np.eye(4, dtype=bool)].mean() < 0.75
-    _, limit = simultaneous(contrasts, 0.05)
-    assert stats.norm.isf(0.025) < limit < bonferroni_limit(0.05, 4)
+    assert stats.norm.isf(0.025) < joint_limit(contrasts, 0.05).deviate < bonferroni_limit(0.05, 4).deviate
+
+
+def test_a_different_reference_has_nothing_to_share_but_the_images():
+    one, other = made_up([0.85, 0.85], seed=1), made_up([0.85, 0.85], seed=2)
+    assert abs(correlation([*one, *other])[0, 1]) < 0.1
+
+
+def test_looks_at_one_difference_are_correlated():
+    contrasts = made_up([0.85] * 3)
+    matrix = correlation(contrasts, growth=[1, 2, 5])
+    assert matrix.shape == (6, 6)
+    assert matrix[:2, :2] == pytest.approx(correlation(contrasts))
+    looks = matrix[0, ::2]  # at the first difference
+    assert looks[0] == pytest.approx(1)
+    assert 1 > looks[1] > looks[2] > 0.5
+    limits = [joint_limit(contrasts, 0.05, growth).deviate for growth in ([1], [1, 2], [1, 2, 5])]
+    assert limits[0] < limits[1] < limits[2] < bonferroni_limit(0.05, 6).deviate
+
+
+def test_the_correlation_of_looks_by_hand():
+    sample = Sample(np.array([[1, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 0]], dtype=bool), overlap=0.0)
+    c = Contrast(0.0, sample, sample, (9e-6, 2), (3e-6, 2), images_variance=1e-6)
+    # 3 runs: 3e-6 + 1e-6 + 1e-6; 6 runs: half of the first two and 1e-6. The looks share what 6 runs have.
+    matrix = correlation([c], growth=[1, 2])
+    assert matrix[0, 1] == pytest.approx(3e-6 / (5e-6 * 3e-6) ** 0.5)
 
 
 def test_one_difference_has_the_t_interval():
     (c,) = made_up([0.85, 0.84])
-    ((interval,), _) = simultaneous([c], 0.05)
+    interval = joint_limit([c], 0.05).interval(c)
     error, df = c.error()
     half = stats.t.isf(0.025, df) * error
     assert (interval.low, interval.high) == pytest.approx((c.mean - half, c.mean + half), rel=0.03)
@@ -86,7 +109,7 @@ def test_one_difference_has_the_t_interval():
 
 def test_an_interval_alone_is_that_of_bonferroni():
     (c,) = made_up([0.85, 0.84])
-    interval = alone(c, 0.05, 10)
+    interval = bonferroni_limit(0.05, 10).interval(c)
     error, df = c.error()
     half = stats.t.isf(0.05 / 10 / 2, df) * error
     assert (interval.low, interval.high) == pytest.approx((c.mean - half, c.mean + half))
@@ -95,7 +118,8 @@ def test_an_interval_alone_is_that_of_bonferroni():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_verdict_p_and_the_interval_agree(seed):
-    intervals, _ = simultaneous(made_up([0.85, 0.70, 0.83, 0.84, 0.845, 0.85, 0.855, 0.86, 0.90], seed=seed), 0.05)
+    contrasts = made_up([0.85, 0.70, 0.83, 0.84, 0.845, 0.85, 0.855, 0.86, 0.90], seed=seed)
+    intervals = list(map(joint_limit(contrasts, 0.05).interval, contrasts))
     verdicts = [interval.verdict(0.003) for interval in intervals]
     assert {"better", "worse"} <= set(verdicts)
     assert {"equal", "undecided"} & set(verdicts)
@@ -125,7 +149,8 @@ def test_a_verdict_is_read_off_its_interval(low, high, verdict):
 
 def test_nothing_is_known_from_one_run_without_a_prior():
     one, other = Sample(np.eye(2, 100, dtype=bool)[:1], 0.25), Sample(np.ones((3, 100), dtype=bool), 0.25)
-    ((interval,), _) = simultaneous([contrast(one, other, NO_PRIOR)], 0.05)
+    c = contrast(one, other, NO_PRIOR)
+    interval = joint_limit([c], 0.05).interval(c)
     assert (interval.low, interval.high, interval.p) == (-1, 1, 1)
     assert interval.verdict(0.003) == "undecided"
 
@@ -133,7 +158,7 @@ def test_nothing_is_known_from_one_run_without_a_prior():
 def test_as_many_more_runs_as_needed_and_not_one_more():
     sample = Sample(np.zeros((2, 1000), dtype=bool), overlap=0.1)
     c = Contrast(0.006, sample, sample, (4e-6, 4), (4e-6, 4), images_variance=1e-6)
-    limit = bonferroni_limit(0.05, 10)
+    limit = bonferroni_limit(0.05, 10).deviate
     more = more_runs(c, limit, delta=0.003)
     assert more is not None
     assert more > 1
@@ -150,7 +175,7 @@ def test_as_many_images_as_needed():
     reference.right[:, 90:185] = True
     c = contrast(value, reference, Prior(1e-9, float("inf"), float("inf")))
     assert c.mean == pytest.approx(5 / 500)
-    limit = bonferroni_limit(0.05, 1)
+    limit = bonferroni_limit(0.05, 1).deviate
     assert more_runs(c, limit, 0.003) is None  # the runs hardly differ
     # 175 of 500 images differ, so the variance is 0.35 × 500/499; half the interval is 1.965 √(0.35/n) = 0.01.
     assert images_needed(c, limit, 0.003) == pytest.approx(1.965**2 * 0.35 / 0.01**2, rel=0.01)

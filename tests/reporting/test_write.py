@@ -130,7 +130,7 @@ def test_a_study_that_decides(tmp_path):
     markdown = markdown_of(make_decided(tmp_path / "study"))
     assert "2 to 4 runs per value, as many as its verdict needed" in markdown
     assert "It looked at each difference after 2 and 4 runs" in markdown
-    assert "Bonferroni over looks and comparisons" in markdown
+    assert "The intervals hold for all looks together" in markdown
     assert cells_of(markdown, r"start \\\*")[-1] == "8"
     assert (cells_of(markdown, "soon")[7], cells_of(markdown, "soon")[-1]) == ("better", "2 against 4")
     assert cells_of(markdown, "late")[-1] == "4 against 8"

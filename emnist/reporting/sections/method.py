@@ -40,8 +40,8 @@ MODEL = (
     "The intervals of a study cover all its true differences together with 95% probability. They reach to the "
     "quantile of the largest of correlated deviates (Dunnett 1955; Hasler and Hothorn 2008), with degrees of freedom "
     "by Satterthwaite (1946).",
-    "A study that decides looks at its differences several times. Each look at each difference spends an equal share "
-    "of the 5%, by Bonferroni's inequality (group-sequential tests; Lan and DeMets 1983).",
+    "A study that decides looks at its differences several times. Its intervals cover them at all looks together, "
+    "with one limit for all (group-sequential tests; Pocock 1977).",
     "The interval of a single validation or test accuracy is not corrected for the number of values. With one run it "
     "is Wilson's (1927), about other images alone.",
     "Assumptions: the runs of a cell are exchangeable, their accuracies are nearly normal, and those of two cells are "

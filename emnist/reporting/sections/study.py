@@ -80,9 +80,8 @@ def _decides(study: StudyResult) -> str:
     looks = f"{', '.join(before)} and {last}" if before else last
     return (
         f"The study decided for itself how many runs a value gets. It looked at each difference after {looks} runs, as "
-        "long as it was undecided and more runs could settle it. Each look at each difference spends an equal share of "
-        "the 5% of error (Bonferroni over looks and comparisons). *Runs* are those used, of the value and of the "
-        "reference."
+        "long as it was undecided and more runs could settle it. The intervals hold for all looks together. *Runs* are "
+        "those used, of the value and of the reference."
     )
 
 
