@@ -31,6 +31,7 @@ from emnist.analysis.verdict import (
     images_needed,
     joint_limit,
     more_runs,
+    sequential_limit,
 )
 from emnist.runs.plan import Plan, PlannedValue
 from emnist.runs.result import DIVERGED
@@ -72,6 +73,7 @@ class Claim:
     direction: str  # better, worse, not better, no different
     points: float | None = None  # of published accuracies in %
     beyond_error: bool | None = None  # larger than the sampling error of two test sets of the official size
+    within_delta: bool = False  # so small that it counts as equal
 
     def agrees(self, verdict: str) -> str:
         if verdict == INCOMPLETE:
@@ -79,7 +81,7 @@ class Claim:
         if verdict == UNDECIDED:
             return "undecided"
         if verdict == EQUAL:
-            return "no" if self.direction in ("better", "worse") else "yes"
+            return "no" if self.direction in ("better", "worse") and not self.within_delta else "yes"
         return "yes" if verdict == self.direction or (verdict, self.direction) == ("worse", "not better") else "no"
 
 
@@ -90,6 +92,7 @@ class Row:
     label: str
     cell: Cell
     names: list[str]  # of its runs
+    planned_against: int  # runs of what it is compared with
     is_start: bool  # the other values of the factor are compared with it
     is_chosen: bool  # by a greedy study
     published: float | None
@@ -194,10 +197,11 @@ def compare(plan: Plan, folder: Path, collection: Collection) -> StudyResult:
                 label=value.label,
                 cell=here,
                 names=names,
+                planned_against=len(plan.runs_against(value)),
                 is_start=is_start,
                 is_chosen=value.label == factor.chosen,
                 published=value.published,
-                claim=None if is_start or not starts else claim(value, starts[0]),
+                claim=None if is_start or not starts else claim(value, starts[0], plan.delta),
                 val=val_accuracy(here),
                 test=None,
                 difference=None,
@@ -213,7 +217,12 @@ def compare(plan: Plan, folder: Path, collection: Collection) -> StudyResult:
     known: dict[str, Cell] = {}
     for step in steps:
         rows = [row for factor, row in study.rows if factor in step]
-        known |= {row.cell.id: row.cell for row in rows if row.is_start or id(row) in compared}
+        decided = {factor for factor, row in study.rows if id(row) in compared}
+        known |= {
+            row.cell.id: row.cell
+            for factor, row in study.rows
+            if factor in step and factor in decided and (row.is_start or id(row) in compared)
+        }
         prior = moderate([sample for cell in known.values() if (sample := sample_of(cell, plan.looks)) is not None])
         for row in rows:
             row.test = test_accuracy(row.cell, prior)
@@ -238,9 +247,12 @@ def compare_rows(pairs: Sequence[tuple[Row, Cell]], prior: Prior, delta: float, 
             networks.append((row, cell, answers))
     if contrasts:
         every = [c for _, c in contrasts]
-        limit = sequential_limit(every, plan, prior) if plan.looks else joint_limit(every, LEVEL)
+        limit = joint_limit(every, LEVEL)
+        if plan.looks:
+            first = [at_first_look(c, plan.looks[0], prior) for c in every if c.value.runs >= plan.looks[0]]
+            limit = sequential_limit(first, plan.looks, plan.comparisons, LEVEL)
         for row, c in contrasts:
-            row.difference = measured(c, limit, delta, row.planned)
+            row.difference = measured(c, limit, delta, row.planned, row.planned_against)
     p = holm([mcnemar_p(answers) for *_, answers in networks])
     for (row, cell, answers), corrected in zip(networks, p, strict=True):
         estimate = Estimate(float(answers.mean()), *mcnemar_interval(answers))
@@ -249,23 +261,16 @@ def compare_rows(pairs: Sequence[tuple[Row, Cell]], prior: Prior, delta: float, 
         row.difference = Difference(estimate, corrected, INCOMPLETE if missing else UNDECIDED, *runs)
 
 
-def sequential_limit(contrasts: Sequence[Contrast], plan: Plan, prior: Prior) -> Limit:
-    """The limit of all looks at these differences, as it was known at the first one: from the first runs of each."""
-    looks = plan.looks
-    first = [
-        contrast(c.value.first(looks[0]), c.reference.first(c.reference.runs * looks[0] // c.value.runs), prior)
-        for c in contrasts
-        if c.value.runs >= looks[0]
-    ]
-    if not first:
-        return bonferroni_limit(LEVEL, plan.comparisons * len(looks))
-    return joint_limit(first, LEVEL * len(first) / plan.comparisons, [look / looks[0] for look in looks])
+def at_first_look(c: Contrast, runs: int, prior: Prior) -> Contrast:
+    """The difference as it was known when the value had so many runs."""
+    return contrast(c.value.first(runs), c.reference.first(c.reference.runs * runs // c.value.runs), prior)
 
 
-def measured(c: Contrast, limit: Limit, delta: float, planned: int) -> Difference:
+def measured(c: Contrast, limit: Limit, delta: float, planned: int, planned_against: int) -> Difference:
     """The difference of two settings with several runs each."""
     interval = limit.interval(c)
-    verdict = interval.verdict(delta) if c.value.runs >= planned else INCOMPLETE  # missing ones may be the worst
+    missing = c.value.runs < planned or c.reference.runs < planned_against
+    verdict = INCOMPLETE if missing else interval.verdict(delta)  # the missing ones may be the worst
     difference = Difference(
         Estimate(c.mean, interval.low, interval.high), interval.p, verdict, c.value.runs, c.reference.runs
     )
@@ -275,14 +280,15 @@ def measured(c: Contrast, limit: Limit, delta: float, planned: int) -> Differenc
     return difference
 
 
-def claim(value: PlannedValue, start: PlannedValue) -> Claim | None:
+def claim(value: PlannedValue, start: PlannedValue, delta: float = 0.0) -> Claim | None:
     """The claim of the reference report, from its words, its accuracies or its order of the values."""
     if value.claim is not None:
         return Claim(value.claim)
     a, b = value.published, start.published
     if a is not None and b is not None:
         direction = "better" if a > b else "worse" if a < b else "no different"
-        return Claim(direction, a - b, proportions_differ(a / 100, b / 100, OFFICIAL_TEST_IMAGES))
+        beyond_error = proportions_differ(a / 100, b / 100, OFFICIAL_TEST_IMAGES)
+        return Claim(direction, a - b, beyond_error, abs(a - b) <= delta)
     i, j = value.rank, start.rank
     if i is not None and j is not None:
         return Claim("better" if i < j else "worse" if i > j else "no different")
@@ -361,4 +367,4 @@ def difference(cell: Cell, other: Cell, others: int = 1) -> Difference | None:
         estimate = Estimate(float(answers.mean()), *mcnemar_interval(answers))
         return Difference(estimate, min(1.0, others * mcnemar_p(answers)), UNDECIDED, here.runs, there.runs)
     c = contrast(here, there, NO_PRIOR)
-    return measured(c, bonferroni_limit(LEVEL, others), 0.0, here.runs)
+    return measured(c, bonferroni_limit(LEVEL, others), 0.0, here.runs, there.runs)

@@ -100,12 +100,18 @@ def _inverse_trigamma(value: float) -> float:
 
 
 def moderated(sample: Sample, prior: Prior) -> tuple[float, float]:
-    """Run-to-run variance of a setting from its runs and the prior, and its degrees of freedom: 0 if it is unknown."""
+    """Run-to-run variance of a setting from its runs and the prior, and its degrees of freedom: 0 if it is unknown.
+
+    Never less than that of its runs: shrinking the variance of the one setting that varies more than the others
+    would give false verdicts.
+    """
     own = sample.runs - 1
-    df = min(prior.df + own, prior.most)
-    if own == 0 or np.isinf(prior.df):
+    df = max(float(own), min(prior.df + own, prior.most))
+    if own == 0:
         return prior.variance, df
-    return (prior.df * prior.variance + own * sample.variance) / (prior.df + own), df
+    if np.isinf(prior.df):
+        return max(prior.variance, sample.variance), df
+    return max((prior.df * prior.variance + own * sample.variance) / (prior.df + own), sample.variance), df
 
 
 def training_variance(sample: Sample, variance: float, runs: float) -> float:

@@ -18,9 +18,9 @@ class ELU(nn.Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type == "cpu" and self.training:
-            return FastELU.apply(x)
-        return _elu(x) if x.device.type == "cpu" and not torch.is_grad_enabled() else F.elu(x)
+        if x.device.type != "cpu":
+            return F.elu(x)
+        return FastELU.apply(x) if self.training else _elu(x)
 
 
 class FastELU(torch.autograd.Function):

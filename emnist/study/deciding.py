@@ -10,7 +10,8 @@ quantile of the largest of their deviates, which are correlated by the test imag
 (`joint_limit`). It is computed at the first look. A greedy study shares the 5% among its steps (Bonferroni).
 
 A look uses the first runs of the value and of the reference in the order of the plan, and nothing else. So the verdicts
-follow from the results alone, and a study that is killed and started again comes to the same ones.
+follow from the results alone, and a study that is killed and started again comes to the same ones. Only a budget in
+time may end elsewhere, since it depends on how long the runs took.
 """
 
 import sys
@@ -31,9 +32,10 @@ from emnist.analysis.verdict import (
     Limit,
     bonferroni_limit,
     contrast,
-    joint_limit,
     more_runs,
+    sequential_limit,
 )
+from emnist.errors import UserError
 from emnist.runs.folder import RunFolder
 from emnist.runs.identity import run_name
 from emnist.runs.plan import PlannedFactor, PlannedValue
@@ -77,6 +79,9 @@ class DecidingPlanner(Planner):
             for label in values
         )
         self.plan.runs = self.names(self.study.looks[0])
+        least = (1 + self.study.reference_times) * self.study.looks[0]
+        if self.study.max_runs is not None and self.study.max_runs < least:
+            raise UserError(f"study.max_runs={self.study.max_runs}: the first look at one value takes {least} runs")
         tell(self.forecast())
         yield from super().steps()
 
@@ -85,16 +90,18 @@ class DecidingPlanner(Planner):
         candidates = self.candidates(group, start)
         self.enter(candidates)
         if candidates and self.study.budget is not None:  # a time can't be planned with before something was trained
-            yield self.step([self.needed(candidates[0], reference)[0]])
+            yield self.step(self.needed(candidates[0], reference))
         prior, limit = NO_PRIOR, None
         open_ = candidates
         while open_:
             needed = {id(one): self.needed(one, reference) for one in open_}
             open_ = sorted(open_, key=lambda one: one.cost)
             reached = self.affordable(open_, needed)
-            if reached:
-                yield self.step([run for one in reached for run in needed[id(one)]])
-            self.not_reached += len(open_) - len(reached)
+            if not reached:
+                self.not_reached += len(open_)
+                break
+            waiting = [one for one in open_ if one not in reached]  # until more is known of the time of a run
+            yield self.step([run for one in reached for run in needed[id(one)]])
             for one in reached:
                 if any(right_answers(run.path) is None for run in needed[id(one)]):  # failed, or diverged at once
                     one.closed, one.verdict = True, INCOMPLETE
@@ -102,10 +109,11 @@ class DecidingPlanner(Planner):
             if limit is None:
                 self.known |= {cell.id: cell for cell in (reference, *(one.cell for one in open_)) if open_}
                 prior = moderate([self.sample(cell, self.study.looks[0]) for cell in self.known.values()])
-                limit = self.limit([self.contrast(one, reference, prior) for one in open_])
+                first = [self.contrast(one, reference, prior) for one in open_]
+                limit = sequential_limit(first, self.study.looks, self.plan.comparisons, LEVEL)
             for one in open_:
                 self.look(one, self.contrast(one, reference, prior), limit)
-            open_ = [one for one in open_ if not one.closed]
+            open_ = [one for one in open_ if not one.closed] + waiting
             self.enter(candidates)
             tell(self.progress(candidates, len(open_)))
 
@@ -154,13 +162,6 @@ class DecidingPlanner(Planner):
         count = self.study.looks[one.looks]
         return contrast(self.sample(one.cell, count), self.sample(reference, self.study.reference_times * count), prior)
 
-    def limit(self, first: Sequence[Contrast]) -> Limit:
-        """The limit of all looks at these values, from their first; a greedy study shares the 5% among its steps."""
-        looks, comparisons = self.study.looks, self.plan.comparisons
-        if not first:
-            return bonferroni_limit(LEVEL, comparisons * len(looks))
-        return joint_limit(first, LEVEL * len(first) / comparisons, [look / looks[0] for look in looks])
-
     def look(self, one: Candidate, c: Contrast, limit: Limit) -> None:
         """Draw a verdict from the runs of the next look, and close the value if it is settled or hopeless."""
         study = self.study
@@ -178,7 +179,8 @@ class DecidingPlanner(Planner):
         """Write the runs that the last look at each value has used into the plan."""
         looks, times = self.study.looks, self.study.reference_times
         for one in candidates:
-            count = looks[max(one.looks - 1, 0)]
+            # A run that failed belongs to the look that it prevented.
+            count = looks[one.looks if one.verdict == INCOMPLETE else max(one.looks - 1, 0)]
             one.planned.runs, one.planned.against = self.names(count), self.names(times * count)
             if one.start is not None and len(one.start.against or []) < times * count:
                 one.start.against = one.planned.against
@@ -252,10 +254,14 @@ class DecidingPlanner(Planner):
         return f"{self.name}: after {len(self.wanted)} runs {settled} values settled, {open_} need more{undecided}"
 
 
-@cache
 def right_answers(path: Path) -> np.ndarray | None:
-    """Whether the run got each test image right, bool [N]; None without predictions. Read after the run has ended."""
-    arrays = RunFolder(path).read_predictions("label", "predicted") if RunFolder(path).result.exists() else None
+    """Whether the run got each test image right, bool [N]; None without predictions."""
+    return _answers(path) if RunFolder(path).result.exists() else None
+
+
+@cache  # a run with a result doesn't change
+def _answers(path: Path) -> np.ndarray | None:
+    arrays = RunFolder(path).read_predictions("label", "predicted")
     return None if arrays is None else arrays[0] == arrays[1]
 
 

@@ -24,7 +24,8 @@ Job = list[PlannedRun]  # one run, or several that are trained together
 class Worker:
     """The task of a launcher: trains or resumes the runs of a job in the process that the launcher chose."""
 
-    def __init__(self) -> None:
+    def __init__(self, stacks: bool = True) -> None:
+        self.stacks = stacks  # whether MLPs are trained on stacked weights, even one alone
         self.together: dict[Path, list[Path]] = {}  # the folders of a job, by its first one
 
     def __call__(self, cfg: DictConfig) -> str | None:
@@ -36,7 +37,7 @@ class Worker:
                 for each in sorted(paths or [path]):  # in the same order everywhere, so that no two wait for each other
                     locks.enter_context(_locked(each))
                 if paths:
-                    run_together(paths, all_cores="BasicLauncher" in HydraConfig.get().launcher._target_)
+                    run_together(paths)
                 else:
                     run_job(cfg, path, resume=True, quiet=True)
         except Exception as error:
@@ -67,7 +68,8 @@ def launch(jobs: Sequence[Job], launcher: Launcher, worker: Worker) -> None:
             continue
         runs = [run for job in batch for run in job]
         before = {run: RunFolder(run.path).last_write for run in runs}
-        worker.together = {_absolute(job[0].path): _prepared(job) for job in batch if is_stackable(job[0].config)}
+        stacked = [job for job in batch if worker.stacks and is_stackable(job[0].config)]
+        worker.together = {_absolute(job[0].path): _prepared(job) for job in stacked}
         try:
             returned = launcher.launch([[*job[0].overrides, *_placed(job[0].path)] for job in batch], initial_job_idx=0)
         except Exception as error:

@@ -48,7 +48,7 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
     planner = DecidingPlanner(*parts, test_images=test_images(config.data)) if study.decide else Planner(*parts)
     reference = planner.reference.config
     check_reference(name, {**reference, "data": {**reference["data"], "fold": study.folds[0]}})
-    worker = Worker()
+    worker = Worker(stacks=study.together != "off")
     launcher = Plugins.instance().instantiate_launcher(context, worker, config)
     try:
         with Progress(name) as progress:

@@ -55,10 +55,10 @@ def run_job(cfg: DictConfig, path: Path, resume: bool = False, quiet: bool = Fal
     return result
 
 
-def run_together(paths: Sequence[Path], all_cores: bool = False) -> None:
+def run_together(paths: Sequence[Path]) -> None:
     """Train the runs whose configurations are in these folders at once; each ends with a result or a failure.
 
-    They compute with the number of threads in their configuration, or with all cores. Raises JobFailed if any failed.
+    Raises JobFailed if any failed.
     """
     from emnist.runs.folder import RunFolder
     from emnist.training.fit import prepare, set_up_process
@@ -89,7 +89,7 @@ def run_together(paths: Sequence[Path], all_cores: bool = False) -> None:
             try:
                 folder.failure.unlink(missing_ok=True)
                 config = config_of(folder)
-                set_up_process({**config, "threads": None} if all_cores else config)
+                set_up_process(config)
                 device = device_of(config["trainer"]["accelerator"])
                 members.append(Member(prepare(config, folder, logs[folder]), device))
             except Exception as error:
