@@ -28,7 +28,7 @@ from emnist.analysis.collection import collect
 from emnist.analysis.comparison import overlap, sample_of
 from emnist.analysis.statistics import LEVEL
 from emnist.analysis.variance import NO_PRIOR, Sample, moderate
-from emnist.analysis.verdict import contrast, joint_limit
+from emnist.analysis.verdict import BETTER, EQUAL, UNDECIDED, WORSE, contrast, joint_limit, more_runs, sequential_limit
 
 IMAGES, FOLDS, COMPARISONS, REFERENCE_TIMES = 4700, 5, 11, 2
 DELTA = 0.003
@@ -43,7 +43,8 @@ class Variances:
     image: float
     setting: float
     run: float
-    unequal: float = 1.0  # every third setting has so many times the standard deviation from run to run
+    unequal: float = 1.0  # one setting has so many times the standard deviation from run to run
+    odd: int = 2  # which one; 0 is the reference
     shared: float = 1 / FOLDS
 
 
@@ -60,7 +61,7 @@ def draw(random: np.random.Generator, model: Variances, differences: Sequence[fl
     samples = []
     for number, difference in enumerate([0.0, *differences]):
         count = runs * REFERENCE_TIMES if number == 0 else runs
-        run = model.run * (model.unequal**2 if number % 3 == 2 else 1)
+        run = model.run * (model.unequal**2 if number == model.odd else 1)
         rest = 1 - model.image - model.setting - run
         ease = easy + random.standard_normal(IMAGES, np.float32) * model.setting**0.5
         ease += stats.norm.ppf(model.accuracy + difference)
@@ -72,7 +73,7 @@ def draw(random: np.random.Generator, model: Variances, differences: Sequence[fl
     return samples
 
 
-Verdict = tuple[float, float, bool, bool]  # interval, better, worse
+Verdict = tuple[float, float, str]  # interval and verdict
 
 
 def ours(samples: list[Sample]) -> list[Verdict]:
@@ -88,7 +89,7 @@ def _simultaneous(samples: list[Sample], moderated: bool) -> list[Verdict]:
     prior = moderate(samples) if moderated else NO_PRIOR
     contrasts = [contrast(value, reference, prior) for value in values]
     limit = joint_limit(contrasts, LEVEL)
-    return [(i.low, i.high, i.low > 0, i.high < 0) for i in map(limit.interval, contrasts)]
+    return [(i.low, i.high, i.verdict(DELTA)) for i in map(limit.interval, contrasts)]
 
 
 def mcnemar_alone(samples: list[Sample]) -> list[Verdict]:
@@ -120,7 +121,7 @@ def before(samples: list[Sample]) -> list[Verdict]:
     errors = [s.std() / k / IMAGES**0.5 for s in sums]
     verdicts = _holm(p, [s.mean() / k for s in sums], errors, np.inf)
     agree = [len(set(np.sign(t.sum(1)))) == 1 for t in tables]
-    return [(low, high, up and a, down and a) for (low, high, up, down), a in zip(verdicts, agree, strict=True)]
+    return [(low, high, v if a else UNDECIDED) for (low, high, v), a in zip(verdicts, agree, strict=True)]
 
 
 def _holm(p: list[float], means: Sequence[float], errors: Sequence[float], df: float) -> list[Verdict]:
@@ -131,27 +132,27 @@ def _holm(p: list[float], means: Sequence[float], errors: Sequence[float], df: f
     significant = np.zeros(len(p), bool)
     significant[order[: len(p) if passed.all() else int(passed.argmin())]] = True
     return [
-        (mean - half * error, mean + half * error, bool(sure and mean > 0), bool(sure and mean < 0))
+        (mean - half * error, mean + half * error, (BETTER if mean > 0 else WORSE) if sure else UNDECIDED)
         for sure, mean, error in zip(significant, means, errors, strict=True)
     ]
 
 
 def deciding(samples: list[Sample]) -> tuple[list[Verdict], int]:
-    """The verdicts of `study.decide`, and the runs they take; without giving up, which makes no verdict."""
+    """The verdicts of `study.decide`, and the runs they take."""
     reference, *values = samples
     prior = moderate([sample.first(LOOKS[0]) for sample in samples])
-    growth = [look / LOOKS[0] for look in LOOKS]
     first = [contrast(value.first(LOOKS[0]), reference.first(REFERENCE_TIMES * LOOKS[0]), prior) for value in values]
-    limit = joint_limit(first, LEVEL, growth)
+    limit = sequential_limit(first, LOOKS, len(values), LEVEL)
     verdicts: list[Verdict] = []
     used, most = 0, 0
     for value in values:
         for count in LOOKS:
             c = contrast(value.first(count), reference.first(REFERENCE_TIMES * count), prior)
             i = limit.interval(c)
-            if i.verdict(DELTA) != "undecided":
+            more = more_runs(c, limit.deviate, DELTA)
+            if i.verdict(DELTA) != UNDECIDED or more is None or count + more > 2 * LOOKS[-1]:
                 break
-        verdicts.append((i.low, i.high, i.low > 0, i.high < 0))
+        verdicts.append((i.low, i.high, i.verdict(DELTA)))
         used, most = used + count, max(most, REFERENCE_TIMES * count)
     return verdicts, used + most
 
@@ -178,9 +179,11 @@ class Score:
     all_covered: int = 0  # studies in which all do
 
     def add(self, verdicts: Sequence[Verdict], truth: Sequence[float]) -> None:
-        wrong = [(up and d <= 0) or (down and d >= 0) for (_, _, up, down), d in zip(verdicts, truth, strict=True)]
-        right = [(up and d > 0) or (down and d < 0) for (_, _, up, down), d in zip(verdicts, truth, strict=True)]
-        inside = [low <= d <= high for (low, high, _, _), d in zip(verdicts, truth, strict=True)]
+        pairs = [(verdict, d) for (_, _, verdict), d in zip(verdicts, truth, strict=True)]
+        right = [(v == BETTER and d > 0) or (v == WORSE and d < 0) for v, d in pairs]
+        equal = [v == EQUAL and abs(d) <= DELTA for v, d in pairs]
+        wrong = [v != UNDECIDED and not (r or e) for (v, _), r, e in zip(pairs, right, equal, strict=True)]
+        inside = [low <= d <= high for (low, high, _), d in zip(verdicts, truth, strict=True)]
         self.studies += 1
         self.false += any(wrong)
         self.found += sum(right)
@@ -195,7 +198,8 @@ MIXED = [0.0, 0.0, 0.0, 0.005, -0.005, 0.01, -0.01, 0.015, -0.015, 0.03, -0.03]
 CASES: dict[str, tuple[Variances, list[float]]] = {
     "null, MLP": (MLP, NULL),
     "null, CNN": (CNN, NULL),
-    "null, MLP, unequal": (replace(MLP, unequal=3.0), NULL),
+    "null, MLP, one value of 10 times the variance": (replace(MLP, unequal=10**0.5), NULL),
+    "null, MLP, a reference of 10 times the variance": (replace(MLP, unequal=10**0.5, odd=0), NULL),
     "power, MLP": (MLP, MIXED),
 }
 

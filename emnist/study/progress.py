@@ -119,6 +119,7 @@ def print_summary(plan: Plan, folder: Path) -> None:
     """Print the accuracies of every value, averaged over its runs, and its verdict."""
     from emnist.analysis.collection import collect  # imports scipy and statsmodels, which takes a second
     from emnist.analysis.comparison import compare
+    from emnist.analysis.verdict import UNDECIDED
 
     study = compare(plan, folder, collect([folder]))
     columns = "factor", "value", "validation", "test", "difference", "verdict", "runs"
@@ -135,7 +136,7 @@ def print_summary(plan: Plan, folder: Path) -> None:
                 _mean(row.cell.values("val_accuracy")),
                 _mean(row.cell.values("test_accuracy")),
                 _points(d.estimate) if d else "",
-                (ONE_RUN if d.of_networks else d.verdict) if d else "",
+                (ONE_RUN if d.of_networks and d.verdict == UNDECIDED else d.verdict) if d else "",
                 f"{sum(run.result is not None for run in row.cell.runs)}/{row.planned}",
             )
         table.add_section()

@@ -39,7 +39,7 @@ def choose_precision(precision: str, accelerator: str) -> str:
 
 
 def device_of(accelerator: str) -> torch.device:
-    """The one device that Lightning would train on with this accelerator (auto, cpu, gpu or cuda).
+    """Where runs are trained together with this accelerator (auto, cpu, gpu or cuda): on a GPU or the CPU.
 
     Raises UserError if there is none.
     """

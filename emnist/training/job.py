@@ -98,10 +98,10 @@ def run_together(paths: Sequence[Path]) -> None:
         for size in sorted(set(sizes)):
             same = [member for member, own in zip(members, sizes, strict=True) if own == size]
             try:
-                train_together(same)
+                train_together(same, fail)
             except Exception as error:
                 for folder in (member.recorder.folder for member in same):
-                    if not folder.result.exists():
+                    if not folder.result.exists() and folder not in errors:
                         fail(folder, error)
     finally:
         for log in logs.values():

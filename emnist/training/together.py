@@ -5,7 +5,7 @@ early stopping, and leaves the folder that it would leave alone, equal but for t
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -17,6 +17,7 @@ from emnist.data.batches import EVALUATION_BATCH, Batches
 from emnist.inference.load import read_checkpoint
 from emnist.models.mlp import MLP
 from emnist.models.stacked import StackedMLP
+from emnist.runs.folder import RunFolder
 from emnist.runs.result import DIVERGED
 from emnist.training.checkpoints import AtomicCheckpointIO, early_stopping, resumable_checkpoint, weights_checkpoint
 from emnist.training.fit import Training, finish
@@ -36,6 +37,7 @@ class Member:
         self.max_epochs: int = training.config["trainer"]["max_epochs"]
         self.patience: int | None = training.config["patience"] if "val" in self.evaluated else None
         self.diverged = False
+        self.error: Exception | None = None
         if self.recorder.folder.last.exists():
             self.resume()
 
@@ -51,6 +53,8 @@ class Member:
     @property
     def stopped(self) -> str | None:
         """Why training is over, if it is."""
+        if self.error is not None:
+            return "failed"
         if self.diverged:
             return DIVERGED
         return self.recorder.stopped or ("max_epochs" if self.epochs >= self.max_epochs else None)
@@ -95,8 +99,8 @@ class Member:
         checkpoints.save_checkpoint(resumable_checkpoint(classifier, self.epochs, steps, callbacks), folder.last)
 
 
-def train_together(members: Sequence[Member]) -> None:
-    """Train runs until each has a result.
+def train_together(members: Sequence[Member], fail: Callable[[RunFolder, Exception], None]) -> None:
+    """Train runs until each has a result; `fail` is told of those that can't write theirs.
 
     They differ in fold, seed, learning rate, schedule, dropout, penalty, augmentation and patience at most.
     """
@@ -108,7 +112,12 @@ def train_together(members: Sequence[Member]) -> None:
     while left:
         over = [member for member in left if member.stopped is not None]
         for member in over:
-            finish(member.training, str(member.stopped), device, precision, together=len(members))
+            try:
+                if member.error is not None:
+                    raise member.error
+                finish(member.training, str(member.stopped), device, precision, together=len(members))
+            except Exception as error:
+                fail(member.recorder.folder, error)
         if over or stack is None:
             left = [member for member in left if member not in over]
             networks = [cast(MLP, member.classifier.network) for member in left]
@@ -135,7 +144,10 @@ def train_epoch(members: Sequence[Member], stack: StackedMLP, precision: str, cl
             values = member.classifier.metrics(logits[i], labels[i])
             metrics |= {f"{name}_{metric}": value for metric, value in values.items()}
         if member.is_finite() and all(torch.tensor([metrics["train_loss"], metrics.get("val_loss", 0.0)]).isfinite()):
-            member.end_epoch(metrics, lr, seconds, train_seconds)
+            try:
+                member.end_epoch(metrics, lr, seconds, train_seconds)
+            except Exception as error:  # such as a folder that can't be written
+                member.error = error
         else:
             member.diverged = True
             member.recorder.seconds += seconds
