@@ -1,7 +1,7 @@
 """Train several MLPs of one shape at once, on stacked weights, so that every layer is one batched matmul.
 
 A step of one MLP is mostly overhead. Each run keeps its own images, order of batches, dropout, schedule, penalty and
-early stopping, and leaves the folder that it would leave alone, equal but for the last bits of rounding.
+early stopping, and leaves the files that it would leave alone: each step is equal but for the last bits of rounding.
 """
 
 import time

@@ -79,7 +79,8 @@ def test_variances_that_differ_no_more_than_chance_are_the_same():
     assert prior.df == float("inf")
     # The mean logarithm of χ² with one degree of freedom is ψ(1/2) + ln 2 = -1.27036, so exp(1.27036) times as much.
     assert prior.variance == pytest.approx(3.56214 * 2e-6, rel=1e-4)
-    assert moderated(SMALL, prior) == (prior.variance, 5)  # not more than all have together
+    assert moderated(of_variance(1e-6, 2), prior) == (prior.variance, 5)  # not more than all have together
+    assert moderated(SMALL, prior) == (0.03125, 5)  # never less than its own
 
 
 def test_the_prior_of_made_up_variances_is_found():
@@ -97,8 +98,10 @@ def test_too_few_variances_have_no_prior():
 
 
 def test_a_variance_is_moderated_by_degrees_of_freedom():
-    # One of its own, four of the prior: (4 × 0.02 + 0.03125) / 5.
-    assert moderated(SMALL, Prior(0.02, 4, 100)) == pytest.approx((0.02225, 5))
+    # One of its own, four of the prior: (4 × 0.05 + 0.03125) / 5.
+    assert moderated(SMALL, Prior(0.05, 4, 100)) == pytest.approx((0.04625, 5))
+    assert moderated(SMALL, Prior(0.02, 4, 100)) == (0.03125, 5)  # never less than its own
+    assert moderated(of_variance(1e-6, 9), Prior(1e-6, 1, 3))[1] == 8  # nor fewer degrees of freedom than its own
     assert moderated(SMALL, NO_PRIOR) == pytest.approx((0.03125, 1))
     assert moderated(SMALL.first(1), Prior(0.02, 4, 100)) == (0.02, 4)
     assert moderated(SMALL.first(1), NO_PRIOR)[1] == 0

@@ -18,6 +18,7 @@ from emnist.analysis.verdict import (
     joint_limit,
     largest_deviates,
     more_runs,
+    sequential_limit,
 )
 
 
@@ -85,8 +86,12 @@ def test_looks_at_one_difference_are_correlated():
     looks = matrix[0, ::2]  # at the first difference
     assert looks[0] == pytest.approx(1)
     assert 1 > looks[1] > looks[2] > 0.5
-    limits = [joint_limit(contrasts, 0.05, growth).deviate for growth in ([1], [1, 2], [1, 2, 5])]
+    limits = [sequential_limit(contrasts, looks, 2, 0.05).deviate for looks in ([5], [5, 10], [5, 10, 25])]
+    assert limits[0] == pytest.approx(joint_limit(contrasts, 0.05).deviate)
     assert limits[0] < limits[1] < limits[2] < bonferroni_limit(0.05, 6).deviate
+    shared = sequential_limit(contrasts, [5, 10], 4, 0.05)  # two of four comparisons, so half of the 5%
+    assert shared.deviate > limits[1]
+    assert shared.p(shared.deviate) == pytest.approx(0.05, rel=0.02)
 
 
 def test_the_correlation_of_looks_by_hand():

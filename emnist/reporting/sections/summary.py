@@ -23,7 +23,7 @@ def headline(study: StudyResult) -> str:
     """All verdicts of the study in one sentence."""
     if all(d.of_networks for *_, d in study.compared):
         return ONE_RUN
-    values = [row for _, row in study.rows if not row.is_start]
+    values = [row for _, row in study.rows if not row.is_start and row.cell.runs]
     verdicts = Counter(INCOMPLETE if row.difference is None else row.difference.verdict for row in values)
     better, worse = verdicts[BETTER], verdicts[WORSE]
     differ = f"{better + worse or 'None'} of {count(len(values), 'value')} {_verb(better + worse or 1, 'differ')}"
@@ -32,6 +32,8 @@ def headline(study: StudyResult) -> str:
     for verdict, word in ((EQUAL, f"equal within {100 * study.delta:g} points"), (UNDECIDED, ""), (INCOMPLETE, "")):
         if number := verdicts[verdict]:
             parts.append(f"{number} {'is' if number == 1 else 'are'} {word or verdict}")
+    if untrained := sum(not row.is_start and not row.cell.runs for _, row in study.rows):
+        parts.append(f"{untrained} not trained")
     sentence = ", ".join(parts)
     if agreement := claims_by_agreement(study):
         wrong = len(agreement["no"])
@@ -42,7 +44,8 @@ def headline(study: StudyResult) -> str:
 def runs_of(study: StudyResult) -> str:
     """How many runs each value has."""
     if study.looks:
-        return f"{study.looks[0]} to {study.looks[-1]} runs per value, as many as its verdict needed"
+        runs = [d.runs for *_, d in study.compared] or [0]
+        return f"{min(runs)} to {max(runs)} runs per value, as many as its verdict needed"
     runs = f"{count(study.planned, 'run')} per value"
     more = len(study.reference_runs)
     return runs if more == study.planned else f"{runs}, {more} of the reference"
