@@ -106,6 +106,7 @@ def _absolute(path: Path) -> Path:
 
 
 def _placed(path: Path) -> list[str]:
+    path = _absolute(path)  # a worker that is reused may stand in another folder
     return [f"hydra.sweep.dir={quoted(path.parent)}", f"hydra.sweep.subdir={path.name}"]
 
 

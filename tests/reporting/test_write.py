@@ -75,8 +75,8 @@ def test_it_opens_with_the_headline_the_picture_and_the_contradictions(study):
     blocks = markdown_of(study).split("\n\n")
     assert blocks[1:3] == [
         "## MLP",
-        "**2 of 9 values differ from the reference (1 better, 1 worse), 1 is equal within 0.5 points, 1 is undecided, "
-        "5 are incomplete; 1 contradicts the reference report.**",
+        "**2 of 8 values differ from the reference (1 better, 1 worse), 1 is equal within 0.5 points, 1 is undecided, "
+        "4 are incomplete, 1 not trained; 1 contradicts the reference report.**",
     ]
     assert blocks[3] == "Measured on made-up characters, 2 runs per value, at most 20 epochs."
     assert blocks[4] == "![Differences with their intervals](figures/mlp_differences.png)"
