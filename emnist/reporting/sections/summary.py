@@ -44,8 +44,8 @@ def headline(study: StudyResult) -> str:
 def runs_of(study: StudyResult) -> str:
     """How many runs each value has."""
     if study.looks:
-        runs = [d.runs for *_, d in study.compared] or [0]
-        return f"{min(runs)} to {max(runs)} runs per value, as many as its verdict needed"
+        counts = [d.runs for *_, d in study.compared] or [0]
+        return f"{min(counts)} to {max(counts)} runs per value, as many as its verdict needed"
     runs = f"{count(study.planned, 'run')} per value"
     more = len(study.reference_runs)
     return runs if more == study.planned else f"{runs}, {more} of the reference"
