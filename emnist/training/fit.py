@@ -51,7 +51,7 @@ def fit(config: dict[str, Any], folder: RunFolder, progress_bar: bool = False) -
     training = prepare(config, folder)
     data, recorder = training.data, training.recorder
     trainer = build_trainer(config, recorder, early_stopping="val" in data.evaluated, progress_bar=progress_bar)
-    log.info("in %s", trainer.precision)
+    log.debug("training in %s", trainer.precision)
     stopped = train(trainer, training.classifier, data, recorder)
     if not trainer.is_global_zero:
         return None
