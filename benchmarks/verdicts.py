@@ -28,7 +28,7 @@ from emnist.analysis.collection import collect
 from emnist.analysis.comparison import overlap, sample_of
 from emnist.analysis.statistics import LEVEL
 from emnist.analysis.variance import NO_PRIOR, Sample, moderate
-from emnist.analysis.verdict import BETTER, EQUAL, UNDECIDED, WORSE, contrast, joint_limit, more_runs, sequential_limit
+from emnist.analysis.verdict import BETTER, EQUAL, UNDECIDED, WORSE, contrast, joint_limit, next_look, sequential_limit
 
 IMAGES, FOLDS, COMPARISONS, REFERENCE_TIMES = 4700, 5, 11, 2
 DELTA = 0.003
@@ -148,10 +148,9 @@ def deciding(samples: list[Sample]) -> tuple[list[Verdict], int]:
     for value in values:
         for count in LOOKS:
             c = contrast(value.first(count), reference.first(REFERENCE_TIMES * count), prior)
-            i = limit.interval(c)
-            more = more_runs(c, limit.deviate, DELTA)
-            if i.verdict(DELTA) != UNDECIDED or more is None or count + more > 2 * LOOKS[-1]:
+            if next_look(c, limit, DELTA, LOOKS[-1])[1] is None:
                 break
+        i = limit.interval(c)
         verdicts.append((i.low, i.high, i.verdict(DELTA)))
         used, most = used + count, max(most, REFERENCE_TIMES * count)
     return verdicts, used + most

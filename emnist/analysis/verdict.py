@@ -201,6 +201,19 @@ def more_runs(one: Contrast, limit: float, delta: float) -> int | None:
     return high - k
 
 
+def next_look(one: Contrast, limit: Limit, delta: float, last: int) -> tuple[str, int | None]:
+    """The verdict at a look of a study that decides, and how many more runs the value would probably take.
+
+    None if the value is settled, or given up: the difference is itself uncertain, so only where it would take far more
+    runs than the last look has.
+    """
+    verdict = limit.interval(one).verdict(delta)
+    if verdict != UNDECIDED or one.value.runs >= last:
+        return verdict, None
+    more = more_runs(one, limit.deviate, delta)
+    return verdict, None if more is None or one.value.runs + more > 2 * last else more
+
+
 def images_needed(one: Contrast, limit: float, delta: float) -> int | None:
     """About how many test images would settle the verdict with the runs at hand if the difference stays."""
     error, df = one.error()

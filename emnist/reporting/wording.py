@@ -4,7 +4,7 @@ from math import floor, log10
 
 from emnist.analysis.collection import Cell
 from emnist.analysis.comparison import Difference, Estimate, Row, StudyResult
-from emnist.analysis.verdict import EQUAL, MOST_RUNS, UNDECIDED
+from emnist.analysis.verdict import EQUAL, UNDECIDED
 
 MODELS = {"mlp": "MLP", "cnn": "CNN", "resnet": "ResNet"}  # in the order of a report
 CLAIMED = {"better": "higher", "worse": "lower", "not better": "not higher", "no different": "equal"}
@@ -71,7 +71,7 @@ def needed(d: Difference) -> str:
         return f"about {count(d.more_runs, 'more run')}"
     if d.images is not None:
         return f"about {two_digits(d.images):,} test images"
-    return f"more than {MOST_RUNS:,} runs"
+    return "more runs and more test images"
 
 
 def two_digits(number: int) -> int:

@@ -7,7 +7,7 @@ settle is given up. The others get the runs of their next look, first those that
 The chance that any verdict of the study is false stays below 5%. The procedure is group-sequential: all looks at all
 values have one limit (Pocock, Group sequential methods in the design and analysis of clinical trials, 1977), the
 quantile of the largest of their deviates, which are correlated by the test images, the reference and the first runs
-(`joint_limit`). It is computed at the first look. A greedy study shares the 5% among its steps (Bonferroni).
+(`sequential_limit`). It is computed at the first look. A greedy study shares the 5% among its steps (Bonferroni).
 
 A look uses the first runs of the value and of the reference in the order of the plan, and nothing else. So the verdicts
 follow from the results alone, and a study that is killed and started again comes to the same ones. Only a budget in
@@ -32,7 +32,7 @@ from emnist.analysis.verdict import (
     Limit,
     bonferroni_limit,
     contrast,
-    more_runs,
+    next_look,
     sequential_limit,
 )
 from emnist.errors import UserError
@@ -164,16 +164,10 @@ class DecidingPlanner(Planner):
 
     def look(self, one: Candidate, c: Contrast, limit: Limit) -> None:
         """Draw a verdict from the runs of the next look, and close the value if it is settled or hopeless."""
-        study = self.study
         one.looks += 1
-        one.verdict = limit.interval(c).verdict(study.delta / 100)
-        if one.verdict != UNDECIDED:
-            one.closed = True
-            return
-        more = more_runs(c, limit.deviate, study.delta / 100)
-        # The difference is itself uncertain, so a value is given up only if it would take far more than the last look.
-        one.closed = one.looks == len(study.looks) or more is None or c.value.runs + more > 2 * study.looks[-1]
-        one.cost = 0.0 if more is None else more * training_time([self.run(one.cell, *study.runs[0]).path])
+        one.verdict, more = next_look(c, limit, self.study.delta / 100, self.study.looks[-1])
+        one.closed = more is None
+        one.cost = (more or 0) * training_time([self.run(one.cell, *self.study.runs[0]).path])
 
     def enter(self, candidates: Sequence[Candidate]) -> None:
         """Write the runs that the last look at each value has used into the plan."""
@@ -237,9 +231,7 @@ class DecidingPlanner(Planner):
         known = published is not None and start is not None
         difference = abs(published - start) / 100 if known else TYPICAL_DIFFERENCE  # type: ignore[operator]
         looks, overlap, delta = self.study.looks, 1 / (self.study.all_folds - 1), self.study.delta / 100
-        limit = bonferroni_limit(
-            LEVEL, max(self.plan.comparisons, 1)
-        ).deviate  # for looks so correlated, it is about right
+        limit = bonferroni_limit(LEVEL, max(self.plan.comparisons, 1)).deviate  # about right for looks so correlated
         for count in looks:
             runs = TYPICAL_RUN_SD**2 * (1 / count + 1 / (self.study.reference_times * count) + 2 * overlap)
             half = limit * (runs + TYPICAL_DISAGREEMENT / self.test_images) ** 0.5
@@ -248,10 +240,14 @@ class DecidingPlanner(Planner):
         return looks[0]  # more runs won't help: given up at the first look
 
     def progress(self, candidates: Sequence[Candidate], open_: int) -> str:
-        settled = sum(one.verdict not in (UNDECIDED, INCOMPLETE) for one in candidates)
-        left = len(candidates) - settled - open_
-        undecided = f", {left} stay undecided" if left else ""
-        return f"{self.name}: after {len(self.wanted)} runs {settled} values settled, {open_} need more{undecided}"
+        incomplete = sum(one.verdict == INCOMPLETE for one in candidates)
+        settled = sum(one.verdict != UNDECIDED for one in candidates) - incomplete
+        parts = [f"{settled} values settled", f"{open_} need more"]
+        if undecided := len(candidates) - settled - incomplete - open_:
+            parts.append(f"{undecided} stay undecided")
+        if incomplete:
+            parts.append(f"{incomplete} incomplete")
+        return f"{self.name}: after {len(self.wanted)} runs {', '.join(parts)}"
 
 
 def right_answers(path: Path) -> np.ndarray | None:
@@ -267,6 +263,11 @@ def _answers(path: Path) -> np.ndarray | None:
 
 def duration(path: Path) -> float | None:
     """Seconds that the run was trained for; None without a result."""
+    return _duration(path) if RunFolder(path).result.exists() else None
+
+
+@cache
+def _duration(path: Path) -> float | None:
     result = RunFolder(path).read_result()
     return result.duration_s if result else None
 

@@ -16,7 +16,7 @@ def difference(verdict: str = "undecided", runs: int = 5, **about) -> Difference
         (difference(more_runs=6, images=9000), "undecided: about 6 more runs"),
         (difference(more_runs=1), "undecided: about 1 more run"),
         (difference(images=20_120), "undecided: about 21,000 test images"),
-        (difference(), "undecided: more than 1,000 runs"),
+        (difference(), "undecided: more runs and more test images"),
         (difference(more_runs=6, reason="5 epochs against 20"), "undecided: 5 epochs against 20"),
         (difference(runs=1), "one run: only these two networks"),
         (difference("incomplete", runs=1), "incomplete"),

@@ -65,7 +65,7 @@ def test_verdicts_in_words(study):
     markdown = markdown_of(study)
     assert cells_of(markdown, "alike")[7:] == ["equal within 0.5", "lower by 0.11, within error", "yes", "2 against 2"]
     assert cells_of(markdown, "better")[7:] == ["better", "not higher", "no", "2 against 2"]
-    assert cells_of(markdown, "split")[7:10] == ["undecided: more than 1,000 runs", "lower", "undecided"]
+    assert cells_of(markdown, "split")[7:10] == ["undecided: more runs and more test images", "lower", "undecided"]
     assert cells_of(markdown, "half")[7:] == ["incomplete", "", "", "of 2 runs: 1 missing"]
     assert cells_of(markdown, "broken")[5:] == ["", "", "", "", "", "of 2 runs: 1 failed, 1 missing"]
     assert cells_of(markdown, "later")[7] == "missing"

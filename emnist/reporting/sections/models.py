@@ -133,7 +133,7 @@ def _differences(document: Document, selection: Selection) -> None:
 
 
 def _verdict(d: Difference) -> str:
-    return "one run each: only these networks" if d.of_networks else verdict_of(d, 0.0)
+    return "one run of a model: only these networks" if d.of_networks else verdict_of(d, 0.0)
 
 
 def _macs(cell: Cell) -> int | None:
