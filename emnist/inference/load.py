@@ -14,17 +14,24 @@ from emnist.runs.folder import RunFolder
 
 
 class TrainedClassifier:
-    """The best network of a run, with its classes and the normalisation that it was trained with."""
+    """The best network of a run, with its classes, the normalisation it was trained with, and its temperature."""
 
-    def __init__(self, network: nn.Module, classes: tuple[str, ...], mean: float, std: float):
+    def __init__(
+        self, network: nn.Module, classes: tuple[str, ...], mean: float, std: float, temperature: float = 1.0
+    ):
         self.network, self.classes, self.mean, self.std = network.eval(), classes, mean, std
+        self.temperature = temperature
 
     def predict(self, images: Tensor | np.ndarray) -> Tensor:
-        """Upright images, uint8 [N, 28, 28] (0 = paper, 255 = ink) → probabilities float32 [N, classes].
+        """Upright images, uint8 [N, 28, 28] (0 = paper, 255 = ink) → calibrated probabilities float32 [N, classes].
 
         Raises ValueError for another shape or dtype.
         """
-        return self.logits(images).softmax(1)
+        return self.probabilities(self.logits(images))
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Calibrated: float [N, classes] → float [N, classes]."""
+        return (logits / self.temperature).softmax(1)
 
     @torch.inference_mode()
     def logits(self, images: Tensor | np.ndarray) -> Tensor:
@@ -43,7 +50,8 @@ def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedC
     Checkpoints are read as tensors and plain values only, so loading a folder from the internet runs no code.
     Raises UserError if the folder holds no run with a finished epoch.
     """
-    path = RunFolder(folder).best
+    run = RunFolder(folder)
+    path = run.best
     if not path.exists():
         raise UserError(f"{folder}: not the folder of a run with a finished epoch ({path} is missing)")
     checkpoint = read_checkpoint(path)
@@ -56,6 +64,9 @@ def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedC
     except Exception as error:
         raise UserError(f"{path}: not a checkpoint of this project ({str(error).splitlines()[0]})") from error
     network.to(device)
+    result = run.read_result()
+    if result is not None and result.temperature is not None:
+        classifier.temperature = result.temperature
     return classifier
 
 

@@ -46,6 +46,8 @@ class Result(Stored):
     test_macro_f1: float | None
     test_ece: float | None
     val_accuracy: float | None
+    temperature: float | None = None  # logits are divided by it, see inference/calibration.py; None: not fitted
+    test_calibrated_ece: float | None = None  # test_ece is that without the temperature
     best_epoch: int | None  # epochs count from 1
     epochs: int
     stopped: str  # max_epochs, early_stopping or diverged

@@ -1,6 +1,7 @@
 """The final test of a run, with the best epoch's checkpoint as it was written to the folder."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from matplotlib.figure import Figure
@@ -9,42 +10,62 @@ from torch import Tensor
 from emnist.data.module import DataModule
 from emnist.figures import run as figures
 from emnist.figures.style import to_png
+from emnist.inference.calibration import calibration_error, fit_temperature
 from emnist.inference.load import load_run
 from emnist.runs.folder import RunFolder
 from emnist.training.metrics import METRICS, EpochMetrics
 from emnist.training.recorder import Recorder
 
 
-def predict_test_set(folder: RunFolder, data: DataModule, device: torch.device) -> Tensor:
-    """Logits of the test set, float32 [N, classes], by the best epoch; also writes predictions.npz."""
-    logits = load_run(folder.path, device).logits(data.dataset.test_images)
+@dataclass
+class Tested:
+    """The best epoch on the test set."""
+
+    logits: Tensor  # float32 [N, classes]
+    probabilities: Tensor  # calibrated, float32 [N, classes]
+    temperature: float | None  # None without validation images to fit it to
+
+
+def test_best_epoch(folder: RunFolder, data: DataModule, device: torch.device) -> Tested:
+    """Fit the temperature on the validation fold, predict the test set, and write predictions.npz."""
+    classifier = load_run(folder.path, device)
+    temperature = None
+    classifier.temperature = 1.0  # whatever an earlier result says
+    if len(data.val_indices):
+        images, labels = data.dataset.train_images[data.val_indices], data.dataset.train_labels[data.val_indices]
+        temperature = classifier.temperature = fit_temperature(classifier.logits(images), labels)
+    logits = classifier.logits(data.dataset.test_images)
+    tested = Tested(logits, classifier.probabilities(logits), temperature)
     folder.write_predictions(
         label=data.dataset.test_labels.numpy(),
         predicted=logits.argmax(1).numpy(),
-        probabilities=logits.softmax(1).numpy(),
+        probabilities=tested.probabilities.numpy(),
     )
-    return logits
+    return tested
 
 
-def test_metrics(logits: Tensor | None, labels: Tensor) -> dict[str, float | None]:
-    """test_loss, test_accuracy and the others; all None without logits."""
-    if logits is None:
+def test_metrics(tested: Tested | None, labels: Tensor) -> dict[str, float | None]:
+    """test_loss, test_accuracy and the others, of the logits as they are; all None if the run was not tested."""
+    if tested is None:
         return dict.fromkeys(f"test_{name}" for name in METRICS)
     # Only the main process of a distributed run gets here, so there is nothing to synchronise with.
-    metrics = EpochMetrics(logits.shape[1], synchronize=False)(logits, labels)
-    return {f"test_{name}": value if math.isfinite(value) else None for name, value in metrics.items()}
+    metrics = EpochMetrics(tested.logits.shape[1], synchronize=False)(tested.logits, labels)
+    known = {f"test_{name}": value if math.isfinite(value) else None for name, value in metrics.items()}
+    if tested.temperature is not None:
+        known["test_calibrated_ece"] = calibration_error(tested.probabilities, labels)
+    return known
 
 
-def draw_figures(recorder: Recorder, data: DataModule, logits: Tensor | None) -> dict[str, bytes]:
+def draw_figures(recorder: Recorder, data: DataModule, tested: Tested | None) -> dict[str, bytes]:
     """The figures of the run for which there is data, as PNG files by name."""
     drawn: dict[str, Figure] = {}
     about = data.dataset.describe()
     if recorder.rows:
         drawn["curves"] = figures.curves(recorder.rows, recorder.best_epoch, f"Measured on {about}")
-    if logits is not None:
+    if tested is not None:
         classes = list(data.dataset.classes)
         images, labels = data.dataset.test_images.numpy(), data.dataset.test_labels.numpy()
-        probabilities = logits.softmax(1).numpy()
+        probabilities = tested.probabilities.numpy()
         predicted = probabilities.argmax(1)
         title = f"Test accuracy {(predicted == labels).mean():.2%} on {len(labels):,} test images\n{about}"
         drawn["confusion"] = figures.confusion(labels, predicted, classes, title)

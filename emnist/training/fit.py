@@ -18,7 +18,7 @@ from emnist.runs.provenance import versions
 from emnist.runs.result import DIVERGED, DataSummary, Result
 from emnist.training.classifier import Classifier, Diverged
 from emnist.training.console import first_process, quiet_lightning
-from emnist.training.evaluation import draw_figures, predict_test_set, test_metrics
+from emnist.training.evaluation import draw_figures, test_best_epoch, test_metrics
 from emnist.training.hardware import hide_absent_gpu, use_threads
 from emnist.training.recorder import Recorder
 from emnist.training.trainer import build_trainer
@@ -86,9 +86,10 @@ def finish(training: Training, stopped: str, device: torch.device, precision: st
     """Test the best epoch and write all artifacts of a trained run; `together` is how many shared its steps."""
     config, data, classifier, recorder = training.config, training.data, training.classifier, training.recorder
     folder = training.folder
-    logits = predict_test_set(folder, data, device) if recorder.rows else None  # None: diverged in the first epoch
+    tested = test_best_epoch(folder, data, device) if recorder.rows else None  # None: diverged in the first epoch
     result = Result(
-        **test_metrics(logits, data.dataset.test_labels),
+        **test_metrics(tested, data.dataset.test_labels),
+        temperature=tested.temperature if tested else None,
         val_accuracy=recorder.best.get("val_accuracy"),
         best_epoch=recorder.best_epoch,
         epochs=len(recorder.rows),
@@ -110,7 +111,7 @@ def finish(training: Training, stopped: str, device: torch.device, precision: st
         versions=training.code,
         device={**describe_device(device), "precision": precision},
     )
-    figures = draw_figures(recorder, data, logits)
+    figures = draw_figures(recorder, data, tested)
     for name, png in figures.items():
         folder.write_figure(name, png)
     recorder.finish(figures, result, classifier.network)
