@@ -2,9 +2,9 @@
 
 The steps are those of Cohen et al. (EMNIST: an extension of MNIST to handwritten letters, 2017): blur with σ = 1, crop to
 the character, centre it in a square, leave a border of 2 pixels, resample to 28 × 28 with bicubic interpolation, and
-stretch to the full range. They start from scans in which a character is about `HEIGHT` pixels high, so that is the size
-that pictures are brought to first. The border is around the blurred character; in EMNIST Balanced, the ink itself fills
-22 of the 28 pixels (median over the training images, at half the full intensity).
+stretch to the full range. They start from scans of 128 × 128 pixels, so pictures are brought to about that size first. The
+border is around the blurred character: in EMNIST Balanced, 24 of the 28 pixels have more than 5% of full ink, and 22 more than
+half (medians over the training images).
 """
 
 import numpy as np
@@ -15,12 +15,12 @@ from emnist.errors import UserError
 
 PIXELS = 28
 BORDER = 2
-HEIGHT = 55  # pixels of the longer side before the blur, whose skirts of 2.5 make it 60: 24 of them are left, 2.5 to 1
-SKIRT = 4
-EDGE = 0.05
-REACH = 24
-NOISE = 2
-LQ = 0.9
+HEIGHT = 120  # pixels of the longer side of a character before the blur: in their scans it has up to 128
+SKIRT = 4  # standard deviations to which the blur reaches
+EDGE = 0.05  # of full ink, where a character ends
+REACH = 8  # strokes have soft edges as wide as the height of the character divided by this, at most
+NOISE = 2  # standard deviations of the paper, below which nothing is ink
+FULL = 0.7  # quantile of the pixels of strokes that is full ink
 CONTRAST = 12  # grey levels of 256 between ink and paper, below which there is nothing to read
 SPECK = 0.01  # of the area of the largest piece: smaller ones are dust, larger ones may be the dot of an i
 
@@ -83,7 +83,7 @@ def character_mask(ink: np.ndarray) -> tuple[np.ndarray, float, float]:
     noise = 1.4826 * float(np.median(np.abs(ink[margin_of(ink.shape)])))
     highest = np.sort(ink, axis=None)[-max(4, ink.size // 1000)]
     strong = ink[ink > highest / 2]
-    level = float(np.quantile(strong, LQ)) if len(strong) else 0.0
+    level = float(np.quantile(strong, FULL)) if len(strong) else 0.0
     if level < max(CONTRAST, 4 * noise):
         raise NoCharacter("no character found: the picture is empty, or its contrast too low")
     labels, count = ndimage.label(ink > level / 2, structure=np.ones((3, 3)))

@@ -47,5 +47,10 @@ class CNN(nn.Module):
         )
         initialize(self, activation, batch_norm)
 
+    @property
+    def feature_maps(self) -> nn.Module:
+        """The layer whose output are the last feature maps, before their resolution is halved once more."""
+        return self.features[-2]
+
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.features(images))

@@ -75,5 +75,10 @@ class ResNet(nn.Module):
         )
         initialize(self, activation, batch_norm)
 
+    @property
+    def feature_maps(self) -> nn.Module:
+        """The layer whose output are the last feature maps."""
+        return self.stages[-1]
+
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.stages(self.stem(images)))

@@ -1,0 +1,49 @@
+"""Heat maps: which pixels speak for a class.
+
+Grad-CAM (Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based localization, 2017) for
+networks with feature maps: the last ones, weighted by the mean gradient of the logit, their positive part, enlarged to the
+image. For an MLP, which has none, gradient × input (Shrikumar et al., Not just a black box, 2016), where the input is ink, so
+that paper counts as nothing; again the positive part.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from emnist.data.batches import normalize
+from emnist.inference.load import TrainedClassifier
+
+BATCH = 256  # images; with gradients they take several times the memory of a prediction
+
+
+def heat_maps(classifier: TrainedClassifier, images: Tensor, classes: Tensor | None = None) -> Tensor:
+    """uint8 [N, 28, 28] and int64 [N], by default the predicted classes → float32 [N, 28, 28] from 0 to 1.
+
+    Each map has its own scale; it is 0 everywhere if nothing speaks for the class.
+    """
+    parts = [
+        _heat_maps(classifier, part, None if classes is None else classes[start : start + BATCH])
+        for start, part in zip(range(0, len(images), BATCH), images.split(BATCH), strict=True)
+    ]
+    return torch.cat(parts) if parts else torch.zeros(0, 28, 28)
+
+
+def _heat_maps(classifier: TrainedClassifier, images: Tensor, classes: Tensor | None) -> Tensor:
+    network = classifier.network
+    device = next(network.parameters()).device
+    inputs = normalize(images.to(device), classifier.mean, classifier.std).requires_grad_()
+    last = getattr(network, "feature_maps", None)
+    with torch.enable_grad():
+        kept: list[Tensor] = [inputs]
+        hook = last.register_forward_hook(lambda module, given, output: kept.append(output)) if last else None
+        logits = network(inputs)
+        if hook is not None:
+            hook.remove()
+        chosen = logits.argmax(1) if classes is None else classes.to(device)
+        (gradient,) = torch.autograd.grad(logits.gather(1, chosen.unsqueeze(1)).sum(), kept[-1])
+    if last is None:
+        maps = gradient * normalize(images.to(device), 0.0, 1.0)
+    else:
+        maps = (gradient.mean((2, 3), keepdim=True) * kept[-1]).sum(1, keepdim=True)
+    maps = F.interpolate(maps.detach().relu(), images.shape[1:], mode="bilinear").squeeze(1)
+    return (maps / maps.amax((1, 2), keepdim=True).clamp_min(1e-12)).cpu()
