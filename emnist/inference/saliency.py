@@ -1,8 +1,11 @@
 """Heat maps: which pixels speak for a class.
 
 Grad-CAM (Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based localization, 2017) for
-networks with feature maps: the last ones, weighted by the mean gradient of the logit, their positive part, enlarged to the
-image. For an MLP, which has none, gradient × input (Shrikumar et al., Not just a black box, 2016), where the input is ink, so
+networks with feature maps: the last ones, weighted by the gradient of the logit, added up, their positive part, enlarged to the
+image. The gradient is not averaged over places (HiResCAM, Draelos and Carin, 2020). Behind a global average it is the same
+everywhere, so for the ResNet nothing changes. The CNN's linear layer weighs each place differently: with the average, 23% of
+600 test images had an empty map, and deleting the brightest tenth of the pixels lowered the probability of the class by 0.27,
+without it by 0.41, deleting random pixels by 0.20. For an MLP, which has none, gradient × input (Shrikumar et al., Not just a black box, 2016), where the input is ink, so
 that paper counts as nothing; again the positive part.
 """
 
@@ -44,6 +47,6 @@ def _heat_maps(classifier: TrainedClassifier, images: Tensor, classes: Tensor | 
     if last is None:
         maps = gradient * normalize(images.to(device), 0.0, 1.0)
     else:
-        maps = (gradient.mean((2, 3), keepdim=True) * kept[-1]).sum(1, keepdim=True)
+        maps = (gradient * kept[-1]).sum(1, keepdim=True)
     maps = F.interpolate(maps.detach().relu(), images.shape[1:], mode="bilinear").squeeze(1)
     return (maps / maps.amax((1, 2), keepdim=True).clamp_min(1e-12)).cpu()
