@@ -1,5 +1,6 @@
 """A trained classifier, loaded from its run folder."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 
 from emnist.data.batches import EVALUATION_BATCH, normalize
 from emnist.errors import UserError
+from emnist.inference.character import read_character
+from emnist.inference.picture import Picture, as_grey
 from emnist.models import build_model
 from emnist.runs.folder import RunFolder
 
@@ -28,6 +31,15 @@ class TrainedClassifier:
         Raises ValueError for another shape or dtype.
         """
         return self.probabilities(self.logits(images))
+
+    def read(self, pictures: Iterable[Picture], ink: str = "auto") -> Tensor:
+        """Pictures of one character each, of any size → calibrated probabilities float32 [N, classes].
+
+        A picture is the path of an image file, a PIL image, or an array [H, W] or [H, W, 3] from 0 (black) to 255.
+        `ink` is dark, light, or auto, which finds out. Raises UserError for one that can't be read or is empty.
+        """
+        images = [read_character(as_grey(picture), ink) for picture in pictures]
+        return self.predict(np.stack(images) if images else np.zeros((0, 28, 28), np.uint8))
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Calibrated: float [N, classes] → float [N, classes]."""
