@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from emnist.data.dataset import Dataset
+from emnist.data.sources.emnist import load_emnist
 from emnist.data.sources.glyphs import load_glyphs
 from emnist.runs.folder import RunFolder
 from tests.fixtures.commands import run_command
@@ -62,3 +63,10 @@ def trained_small(tmp_path_factory, small) -> Path:
 def command(tmp_path):
     """`python -m emnist.train …` in `tmp_path`, in this process: returns exit code, stdout and stderr."""
     return partial(run_command, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def real_test_set():
+    """The test images of $EMNIST_ROOT, uint8 [N, 28, 28], and their labels, int64 [N]."""
+    data = load_emnist(os.environ["EMNIST_ROOT"], "balanced")
+    return data.test_images.numpy(), data.test_labels.numpy()

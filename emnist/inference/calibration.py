@@ -1,6 +1,8 @@
-"""Calibrated probabilities: logits divided by one temperature (Guo et al., On calibration of modern neural networks, 2017)."""
+"""Calibrated probabilities: logits divided by one temperature.
 
-import torch
+Guo et al., On calibration of modern neural networks, 2017.
+"""
+
 import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 from torch import Tensor

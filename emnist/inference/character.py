@@ -1,10 +1,10 @@
 """A character in a picture, as EMNIST would have it.
 
-The steps are those of Cohen et al. (EMNIST: an extension of MNIST to handwritten letters, 2017): blur with σ = 1, crop to
-the character, centre it in a square, leave a border of 2 pixels, resample to 28 × 28 with bicubic interpolation, and
-stretch to the full range. They start from scans of 128 × 128 pixels, so pictures are brought to about that size first. The
-border is around the blurred character: in EMNIST Balanced, 24 of the 28 pixels have more than 5% of full ink, and 22 more than
-half (medians over the training images).
+The steps are those of Cohen et al. (EMNIST: an extension of MNIST to handwritten letters, 2017): blur with σ = 1, crop
+to the character, centre it in a square, leave a border of 2 pixels, resample to 28 × 28 with bicubic interpolation,
+and stretch to the full range. They start from scans of 128 × 128 pixels, so pictures are brought to about that size
+first. The border is around the blurred character: in EMNIST Balanced, 24 of the 28 pixels have more than 5% of full
+ink, and 22 more than half (medians over the training images).
 """
 
 import numpy as np
@@ -22,6 +22,7 @@ REACH = 8  # strokes have soft edges as wide as the height of the character divi
 NOISE = 3  # standard deviations of the paper, below which nothing is ink
 FULL = 0.7  # quantile of the pixels of strokes that is full ink
 CONTRAST = 12  # grey levels of 256 between ink and paper, below which there is nothing to read
+LEAST = 6  # pixels of the shorter side of a picture
 SPECK = 0.01  # of the area of the largest piece: smaller ones are dust, larger ones may be the dot of an i
 
 
@@ -34,11 +35,13 @@ def read_character(picture: np.ndarray, ink: str = "auto") -> np.ndarray:
 
     `ink` is dark, light, or auto, which finds out. Raises NoCharacter for an empty picture.
     """
+    if min(picture.shape) < LEAST:
+        raise NoCharacter(f"no character found: {picture.shape[1]} × {picture.shape[0]} pixels are too few")
     return emnist_image(find_ink(picture - paper_plane(picture), ink))
 
 
 def find_ink(flat: np.ndarray, ink: str = "auto") -> np.ndarray:
-    """How much darker or lighter than its paper each pixel is, whichever ink is: float [H, W] of a picture less its paper."""
+    """How much darker than its paper each pixel is, or lighter if the ink is: float [H, W], of a picture less its paper."""
     if ink == "auto":  # paper varies about its level in both directions, ink in one
         ink = "dark" if float((flat**3).sum()) < 0 else "light"
     return -flat if ink == "dark" else flat

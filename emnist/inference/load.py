@@ -19,9 +19,7 @@ from emnist.runs.folder import RunFolder
 class TrainedClassifier:
     """The best network of a run, with its classes, the normalisation it was trained with, and its temperature."""
 
-    def __init__(
-        self, network: nn.Module, classes: tuple[str, ...], mean: float, std: float, temperature: float = 1.0
-    ):
+    def __init__(self, network: nn.Module, classes: tuple[str, ...], mean: float, std: float, temperature: float = 1.0):
         self.network, self.classes, self.mean, self.std = network.eval(), classes, mean, std
         self.temperature = temperature
 

@@ -32,18 +32,21 @@ def open_picture(path: Path) -> np.ndarray:
     Transparent pixels are white. Raises UserError for a file that is no image, damaged or too large.
     """
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore")  # of Pillow, about sizes: ours is the smaller limit
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # Pillow's limit of pixels is larger
             if image.width * image.height > MOST_PIXELS:
                 size = f"{image.width} × {image.height} pixels"
-                raise UserError(f"{path}: {size}; more than {MOST_PIXELS / 1e6:.0f} million are not read, scale it down")
+                raise UserError(
+                    f"{path}: {size}; more than {MOST_PIXELS / 1e6:.0f} million are not read, scale it down"
+                )
             return grey_levels(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:
         raise UserError(f"{path}: not an image") from error
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except Image.DecompressionBombError as error:
-        raise UserError(f"{path}: more than {MOST_PIXELS / 1e6:.0f} million pixels are not read, scale it down") from error
+        raise UserError(
+            f"{path}: more than {MOST_PIXELS / 1e6:.0f} million pixels are not read, scale it down"
+        ) from error
     except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three for damaged files
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "damaged, or cut off"
         raise UserError(f"{path}: can't be read ({reason})") from error

@@ -1,12 +1,13 @@
 """Heat maps: which pixels speak for a class.
 
 Grad-CAM (Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based localization, 2017) for
-networks with feature maps: the last ones, weighted by the gradient of the logit, added up, their positive part, enlarged to the
-image. The gradient is not averaged over places (HiResCAM, Draelos and Carin, 2020). Behind a global average it is the same
-everywhere, so for the ResNet nothing changes. The CNN's linear layer weighs each place differently: with the average, 23% of
-600 test images had an empty map, and deleting the brightest tenth of the pixels lowered the probability of the class by 0.27,
-without it by 0.41, deleting random pixels by 0.20. For an MLP, which has none, gradient × input (Shrikumar et al., Not just a black box, 2016), where the input is ink, so
-that paper counts as nothing; again the positive part.
+networks with feature maps: the last ones, weighted by the gradient of the logit, added up, their positive part,
+enlarged to the image. The gradient is not averaged over places (HiResCAM, Draelos and Carin, 2020). Behind a global
+average it is the same everywhere, so for the ResNet nothing changes. The CNN's linear layer weighs each place
+differently: with the average, 23% of 600 test images had an empty map, and deleting the brightest tenth of the pixels
+lowered the probability of the class by 0.27, without it by 0.41, deleting random pixels by 0.20. For an MLP, which has
+none, gradient × input (Shrikumar et al., Not just a black box, 2016), where the input is ink, so that paper counts as
+nothing; again the positive part.
 """
 
 import torch

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from emnist.inference.character import CONTRAST, NoCharacter, emnist_image, find_ink, resample
+from emnist.inference.character import CONTRAST, LEAST, NoCharacter, emnist_image, find_ink, resample
 
 LARGEST = 2500  # pixels of the longer side; larger pages are scaled down to it, which leaves letters of 1% 25 pixels
 PAPER = 128  # pixels of the longer side of the page on which the paper's level is found
@@ -51,11 +51,13 @@ class Box:
 
 
 def find_characters(page: np.ndarray, ink: str = "auto") -> list[tuple[Box, np.ndarray]]:
-    """The characters on a grey page, float [H, W] from 0 (black) to 255: boxes and images uint8 [28, 28], in reading order.
+    """The characters on a page in reading order: where they are, and images uint8 [28, 28].
 
-    Pieces above each other are one character (i, j), lines are read from left to right. Characters must not touch.
-    Raises NoCharacter for an empty page.
+    `page` is grey, float [H, W] from 0 (black) to 255. Pieces above each other are one character (i, j), lines are
+    read from left to right. Characters must not touch. Raises NoCharacter for an empty page.
     """
+    if min(page.shape) < LEAST:
+        raise NoCharacter(f"no characters found: {page.shape[1]} × {page.shape[0]} pixels are too few")
     factor = max(1.0, max(page.shape) / LARGEST)
     small = resample(page, round(page.shape[1] / factor), round(page.shape[0] / factor)) if factor > 1 else page
     strength = find_ink(small - paper_level(small), ink)
@@ -67,7 +69,7 @@ def find_characters(page: np.ndarray, ink: str = "auto") -> list[tuple[Box, np.n
 
 
 def paper_level(page: np.ndarray) -> np.ndarray:
-    """The grey level of the paper around each pixel, float [H, W]: the median of a neighbourhood much wider than strokes."""
+    """The grey level of the paper around each pixel: the median of a neighbourhood much wider than strokes."""
     height, width = page.shape
     scale = min(1.0, PAPER / max(page.shape))
     tiny = np.asarray(
@@ -93,7 +95,7 @@ def boxes_of(labels: np.ndarray) -> list[Box]:
         for i, (y, x) in enumerate(ndimage.find_objects(labels), 1)
     ]
     heights = sorted(box.height for box in boxes)
-    tall = [h for h in heights if h >= SMALLEST * heights[int(0.95 * (len(heights) - 1))]]
+    tall = [h for h in heights if h >= SMALLEST * heights[round(0.95 * (len(heights) - 1))]]
     height = float(np.median(tall)) if tall else 0.0
     boxes = [box for box in boxes if max(box.width, box.height) > max(2, DUST * height)]
     return [box for box in join_pieces(boxes, height) if max(box.width, box.height) >= SMALLEST * height]
@@ -150,8 +152,7 @@ def cut(ink: np.ndarray, labels: np.ndarray, box: Box) -> np.ndarray:
     """The ink of a character with a margin of an eighth, without that of its neighbours."""
     margin = max(2, max(box.width, box.height) // 8)
     rows, columns = (
-        slice(max(0, start - margin), stop + margin)
-        for start, stop in ((box.top, box.bottom), (box.left, box.right))
+        slice(max(0, start - margin), stop + margin) for start, stop in ((box.top, box.bottom), (box.left, box.right))
     )
     here = labels[rows, columns]
     others = (here > 0) & ~np.isin(here, list(box.pieces))
