@@ -121,10 +121,15 @@ def _grid(images: np.ndarray, texts: list[str], colors: list[str], columns: int)
     width, height = 2 * CELL, 2 * CELL + 8
     canvas = Image.new("RGB", (columns * width, max(1, -(-len(images) // columns)) * height), "white")
     draw = ImageDraw.Draw(canvas)
-    font = ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), 12)
+    font = label_font(12)
     for i, (image, text, color) in enumerate(zip(images, texts, colors, strict=True)):
         top, left = i // columns * height, i % columns * width
         character = Image.fromarray(255 - image).resize((56, 56), Image.Resampling.NEAREST)
         canvas.paste(character, (left + (width - 56) // 2, top + 2))
         draw.text((left + width // 2, top + 68), text, fill=color, font=font, anchor="mm")
     return np.asarray(canvas)
+
+
+def label_font(size: int) -> ImageFont.FreeTypeFont:
+    """Of the labels below characters, in pixels."""
+    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)

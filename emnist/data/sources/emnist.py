@@ -51,16 +51,25 @@ def load_emnist(root: str, split: str) -> Dataset:
     if split not in CLASSES:
         raise unknown("data.split", split, CLASSES)
     path = directory("data.root", root)
-    folder = path / "EMNIST" / "raw"
-    names = [f"emnist-{split}-{part}-ubyte" for part in FILES]
-    if any(_find(folder, name) is None for name in names):
+    if not is_stored(root, split):
         _download(path, split)
-    paths = tuple(_find(folder, name) or folder / name for name in names)
+    folder = path / "EMNIST" / "raw"
+    paths = tuple(_find(folder, name) or folder / name for name in _names(split))
     try:
         stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
     except OSError as error:
         raise UserError(f"data.root: {error.filename} can't be read ({error.strerror})") from error
     return _read(split, paths, stamps)
+
+
+def is_stored(root: str, split: str) -> bool:
+    """Whether all files of a split are there, so that nothing is downloaded."""
+    folder = Path(root) / "EMNIST" / "raw"
+    return all(_find(folder, name) is not None for name in _names(split))
+
+
+def _names(split: str) -> list[str]:
+    return [f"emnist-{split}-{part}-ubyte" for part in FILES]
 
 
 def _find(folder: Path, name: str) -> Path | None:

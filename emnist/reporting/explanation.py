@@ -1,0 +1,111 @@
+"""What a network looks at, as files: explanations.png and explanations.npz."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emnist.atomic import write_atomically, write_bytes
+from emnist.errors import UserError
+from emnist.figures.explanations import explanations
+from emnist.figures.style import to_png
+from emnist.inference.load import TrainedClassifier, load_run
+from emnist.inference.predictions import files_of, read
+from emnist.inference.run_data import dataset_of
+from emnist.inference.saliency import heat_maps
+from emnist.runs.folder import RunFolder
+
+MISTAKES = 40
+
+
+@dataclass
+class Explained:
+    """Images with the maps of their predicted classes."""
+
+    names: list[str]  # files, or numbers in the test set
+    images: Tensor  # uint8 [N, 28, 28]
+    labels: Tensor | None  # int64 [N], of test images
+    title: str
+
+
+def explain(folder: Path, pictures: Sequence[str], mistakes: int | None, ink: str, out: Path | None) -> None:
+    """Write the maps of these pictures, or of the most confident mistakes. Raises UserError, at the end for bad files."""
+    if pictures and mistakes is not None:
+        raise UserError("--mistakes and pictures: give one of them")
+    count = MISTAKES if mistakes is None else mistakes
+    if count < 1:
+        raise UserError(f"--mistakes={mistakes}: must be at least 1")
+    classifier = load_run(folder)
+    problems: list[str] = []
+    explained = of_files(pictures, ink, problems) if pictures else of_mistakes(folder, classifier, count)
+    if len(explained.images):
+        write(explained, classifier, out or folder / "explanations")
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if problems:
+        sys.exit(1)
+
+
+def of_files(pictures: Sequence[str], ink: str, problems: list[str]) -> Explained:
+    """The characters in these files; an error for each that can't be read is added to `problems`."""
+    names, images = [], []
+    for file in files_of(pictures):
+        try:
+            images += [character.image for character in read(file, False, ink)]
+            names.append(str(file))
+        except UserError as error:
+            problems.append(str(error) if str(error).startswith(str(file)) else f"{file}: {error}")
+    stacked = np.stack(images) if images else np.zeros((0, 28, 28), np.uint8)
+    return Explained(names, torch.from_numpy(stacked), None, f"{len(names)} pictures")
+
+
+def of_mistakes(folder: Path, classifier: TrainedClassifier, count: int) -> Explained:
+    """The test images that the run is most confidently wrong about."""
+    result = RunFolder(folder).read_result()
+    if result is None:
+        raise UserError(f"{folder}: unfinished, so it has no mistakes on the test set; resume it, or name pictures")
+    dataset = dataset_of(result)
+    chosen = most_confident_mistakes(classifier.predict(dataset.test_images), dataset.test_labels, count)
+    title = f"The {len(chosen)} most confident mistakes on {len(dataset.test_labels):,} test images\n{dataset.describe()}"
+    names = [str(i) for i in chosen.tolist()]
+    return Explained(names, dataset.test_images[chosen], dataset.test_labels[chosen], title)
+
+
+def most_confident_mistakes(probabilities: Tensor, labels: Tensor, count: int) -> Tensor:
+    """Numbers of the wrong images, the most probable wrong class first: int64 [up to count]."""
+    confidence, predicted = probabilities.max(1)
+    wrong = (predicted != labels).nonzero()[:, 0]
+    return wrong[confidence[wrong].argsort(descending=True, stable=True)[:count]]
+
+
+def write(explained: Explained, classifier: TrainedClassifier, out: Path) -> None:
+    """The sheet and the arrays, each whole or not at all."""
+    probabilities = classifier.predict(explained.images)
+    confidence, predicted = probabilities.max(1)
+    maps = heat_maps(classifier, explained.images, predicted)
+    classes = classifier.classes
+    labels = explained.labels.tolist() if explained.labels is not None else [None] * len(predicted)
+    texts, right = [], []
+    for label, guess, p in zip(labels, predicted.tolist(), confidence.tolist(), strict=True):
+        before = "" if label is None or label == guess else f"{classes[label]}→"
+        texts.append(f"{before}{classes[guess]} ({p:.0%})")
+        right.append(None if label is None else label == guess)
+    figure = explanations(explained.images.numpy(), maps.numpy(), texts, right, explained.title)
+    arrays = {
+        "names": np.array(explained.names),
+        "images": explained.images.numpy(),
+        "maps": maps.numpy(),
+        "predicted": predicted.numpy(),
+        "probabilities": probabilities.numpy(),
+        "classes": np.array(classes),
+    }
+    if explained.labels is not None:
+        arrays["labels"] = explained.labels.numpy()
+    write_atomically(out / "explanations.npz", lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+    write_bytes(out / "explanations.png", to_png(figure))
+    print(out / "explanations.png")
+    print(out / "explanations.npz")
