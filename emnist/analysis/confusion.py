@@ -15,3 +15,13 @@ def confused_pairs(labels: np.ndarray, predicted: np.ndarray, classes: list[str]
     order = np.argsort(-counts, axis=None, kind="stable")
     pairs = zip(*np.unravel_index(order, counts.shape), strict=True)
     return [(classes[i], classes[j], int(counts[i, j])) for i, j in pairs if counts[i, j]]
+
+
+def most_confident_mistakes(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Numbers of the images that are classified wrong, the most probable first: int64 [mistakes].
+
+    float [N, classes], int64 [N].
+    """
+    predicted = probabilities.argmax(1)
+    wrong = np.flatnonzero(predicted != labels)
+    return wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")]

@@ -1,6 +1,6 @@
 """Characters under the heat maps of what speaks for a class."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -45,7 +45,12 @@ def sheet(
 
 
 def explanations(
-    images: np.ndarray, maps: np.ndarray, texts: Sequence[str], right: Sequence[bool | None], title: str, columns: int = 8
+    images: np.ndarray,
+    maps: np.ndarray,
+    texts: Sequence[str],
+    right: Sequence[bool | None],
+    title: str,
+    columns: int = 8,
 ) -> Figure:
     """Images uint8 [N, 28, 28] under their maps float [N, 28, 28], in rows."""
     pictures = [overlay(image, heat) for image, heat in zip(images, maps, strict=True)]
@@ -58,12 +63,15 @@ def explanations(
 
 def side_by_side(
     images: np.ndarray,
-    maps: dict[str, np.ndarray],
-    texts: dict[str, Sequence[str]],
-    right: dict[str, Sequence[bool]],
+    maps: Mapping[str, np.ndarray],
+    texts: Mapping[str, Sequence[str]],
+    right: Mapping[str, Sequence[bool]],
     title: str,
 ) -> Figure:
-    """The same images in columns under the maps of several networks, a row each, and as they are in the first."""
+    """The same images in columns under the maps of several networks, a row each, and as they are in the first.
+
+    `texts` by the name of the network, and by "" those of the first row.
+    """
     plain = [overlay(image, np.zeros((28, 28))) for image in images]
     pictures = [plain] + [[overlay(*pair) for pair in zip(images, one, strict=True)] for one in maps.values()]
     names = list(maps)

@@ -12,7 +12,7 @@ from matplotlib import get_data_path
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from emnist.analysis.confusion import confused_pairs, confusion_counts
+from emnist.analysis.confusion import confused_pairs, confusion_counts, most_confident_mistakes
 from emnist.figures.style import PART_COLORS, PART_NAMES, RIGHT, WRONG
 
 CELL = 40  # pixels of a character and its margins, before it is drawn twice as large
@@ -85,9 +85,8 @@ def mistakes(
     title: str,
 ) -> Figure:
     """The most confident mistakes, and the pairs of classes confused most often."""
-    wrong = np.flatnonzero(labels != predicted)
-    confidence = probabilities[wrong, predicted[wrong]]
-    worst = wrong[np.argsort(-confidence, kind="stable")[:40]]
+    wrong = most_confident_mistakes(probabilities, labels)
+    worst = wrong[:40]
     texts = [f"{_label(classes, labels[i], predicted[i])} ({probabilities[i, predicted[i]]:.0%})" for i in worst]
     grid = _grid(images[worst], texts, [WRONG] * len(worst), columns=8)
     width, height, top = grid.shape[1] + 440, 530, 450  # pixels

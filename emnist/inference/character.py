@@ -41,7 +41,7 @@ def read_character(picture: np.ndarray, ink: str = "auto") -> np.ndarray:
 
 
 def find_ink(flat: np.ndarray, ink: str = "auto") -> np.ndarray:
-    """How much darker than its paper each pixel is, or lighter if the ink is: float [H, W], of a picture less its paper."""
+    """How much darker than its paper each pixel is, or lighter if the ink is: float [H, W], from picture - paper."""
     if ink == "auto":  # paper varies about its level in both directions, ink in one
         ink = "dark" if float((flat**3).sum()) < 0 else "light"
     return -flat if ink == "dark" else flat

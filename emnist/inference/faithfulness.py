@@ -1,15 +1,17 @@
 """Whether heat maps show what the network uses.
 
-Two checks, both on the probability of the predicted class and without labels. *Deletion*: paper over the pixels that the
-map marks must lower it more than paper over as many random ones (Petsiuk et al., RISE, 2018). *Randomisation*: a network
-with random weights must give other maps, or they show the image alone (Adebayo et al., Sanity checks for saliency maps,
-2018).
+Two checks, both on the probability of the predicted class and without labels. *Deletion*: paper over the pixels that
+the map marks must lower it more than paper over as many random ones (Petsiuk et al., RISE, 2018). *Randomisation*: a
+network with random weights must give other maps, or they show the image alone (Adebayo et al., Sanity checks for
+saliency maps, 2018).
 """
 
 import copy
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor, nn
 
 from emnist.inference.load import TrainedClassifier
@@ -64,7 +66,8 @@ def randomized(classifier: TrainedClassifier, seed: int) -> TrainedClassifier:
 
 
 def correlation(maps: Tensor, others: Tensor) -> float:
-    """Mean over the images of Spearman's rank correlation of two maps [N, 28, 28]."""
-    ranks = [one.flatten(1).argsort(1, stable=True).argsort(1).double() for one in (maps, others)]
-    a, b = (rank - rank.mean(1, keepdim=True) for rank in ranks)
-    return ((a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))).mean().item()
+    """Mean over the images of Spearman's rank correlation of two maps [N, 28, 28]; NaN if all maps are constant."""
+    ranks = [stats.rankdata(one.flatten(1).numpy(), axis=1) for one in (maps, others)]  # paper ties at 0
+    a, b = (rank - rank.mean(1, keepdims=True) for rank in ranks)
+    scale = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(np.mean((a * b).sum(1)[scale > 0] / scale[scale > 0]))

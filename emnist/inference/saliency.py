@@ -25,14 +25,13 @@ def heat_maps(classifier: TrainedClassifier, images: Tensor, classes: Tensor | N
 
     Each map has its own scale; it is 0 everywhere if nothing speaks for the class.
     """
-    parts = [
-        _heat_maps(classifier, part, None if classes is None else classes[start : start + BATCH])
-        for start, part in zip(range(0, len(images), BATCH), images.split(BATCH), strict=True)
-    ]
-    return torch.cat(parts) if parts else torch.zeros(0, 28, 28)
+    if classes is None:
+        classes = classifier.predict(images).argmax(1)
+    parts = zip(images.split(BATCH), classes.split(BATCH), strict=True)
+    return torch.cat([_heat_maps(classifier, *part) for part in parts])
 
 
-def _heat_maps(classifier: TrainedClassifier, images: Tensor, classes: Tensor | None) -> Tensor:
+def _heat_maps(classifier: TrainedClassifier, images: Tensor, classes: Tensor) -> Tensor:
     network = classifier.network
     device = next(network.parameters()).device
     inputs = normalize(images.to(device), classifier.mean, classifier.std).requires_grad_()
@@ -43,8 +42,8 @@ def _heat_maps(classifier: TrainedClassifier, images: Tensor, classes: Tensor | 
         logits = network(inputs)
         if hook is not None:
             hook.remove()
-        chosen = logits.argmax(1) if classes is None else classes.to(device)
-        (gradient,) = torch.autograd.grad(logits.gather(1, chosen.unsqueeze(1)).sum(), kept[-1])
+        chosen = logits.gather(1, classes.to(device).unsqueeze(1))
+        (gradient,) = torch.autograd.grad(chosen.sum(), kept[-1])
     if last is None:
         maps = gradient * normalize(images.to(device), 0.0, 1.0)
     else:

@@ -47,7 +47,8 @@ class Box:
         )
 
     def scaled(self, factor: float) -> "Box":
-        return Box(*(round(factor * edge) for edge in (self.left, self.top, self.right, self.bottom)))
+        left, top, right, bottom = (round(factor * edge) for edge in (self.left, self.top, self.right, self.bottom))
+        return Box(left, top, right, bottom)
 
 
 def find_characters(page: np.ndarray, ink: str = "auto") -> list[tuple[Box, np.ndarray]]:
@@ -119,8 +120,7 @@ def belong_together(one: Box, other: Box, height: float) -> bool:
     """Whether two pieces are one character: a dot above its stroke, or parts of a stroke that the pen has left."""
     if one.joined(other).height > 2 * height:
         return False
-    shared = min(one.right, other.right) - max(one.left, other.left)
-    shared /= min(one.width, other.width)
+    shared = (min(one.right, other.right) - max(one.left, other.left)) / min(one.width, other.width)
     gap = -overlap(one, other)
     if min(one.height, other.height) >= height / 2:  # two characters, unless one is inside the other
         return shared >= 0.5 and gap < 0

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emnist.analysis.confusion import most_confident_mistakes
 from emnist.atomic import write_atomically, write_bytes
 from emnist.errors import UserError
 from emnist.figures.explanations import explanations
@@ -33,7 +34,7 @@ class Explained:
 
 
 def explain(folder: Path, pictures: Sequence[str], mistakes: int | None, ink: str, out: Path | None) -> None:
-    """Write the maps of these pictures, or of the most confident mistakes. Raises UserError, at the end for bad files."""
+    """Write the maps of these pictures, or of the most confident mistakes; files that can't be read are told last."""
     if pictures and mistakes is not None:
         raise UserError("--mistakes and pictures: give one of them")
     count = MISTAKES if mistakes is None else mistakes
@@ -69,17 +70,13 @@ def of_mistakes(folder: Path, classifier: TrainedClassifier, count: int) -> Expl
     if result is None:
         raise UserError(f"{folder}: unfinished, so it has no mistakes on the test set; resume it, or name pictures")
     dataset = dataset_of(result)
-    chosen = most_confident_mistakes(classifier.predict(dataset.test_images), dataset.test_labels, count)
-    title = f"The {len(chosen)} most confident mistakes on {len(dataset.test_labels):,} test images\n{dataset.describe()}"
+    probabilities = classifier.predict(dataset.test_images).numpy()
+    chosen = torch.from_numpy(most_confident_mistakes(probabilities, dataset.test_labels.numpy())[:count])
+    title = (
+        f"The {len(chosen)} most confident mistakes on {len(dataset.test_labels):,} test images\n{dataset.describe()}"
+    )
     names = [str(i) for i in chosen.tolist()]
     return Explained(names, dataset.test_images[chosen], dataset.test_labels[chosen], title)
-
-
-def most_confident_mistakes(probabilities: Tensor, labels: Tensor, count: int) -> Tensor:
-    """Numbers of the wrong images, the most probable wrong class first: int64 [up to count]."""
-    confidence, predicted = probabilities.max(1)
-    wrong = (predicted != labels).nonzero()[:, 0]
-    return wrong[confidence[wrong].argsort(descending=True, stable=True)[:count]]
 
 
 def write(explained: Explained, classifier: TrainedClassifier, out: Path) -> None:

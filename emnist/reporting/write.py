@@ -12,6 +12,8 @@ from emnist.atomic import write_bytes
 from emnist.inference.cost import Cost, measure_cost
 from emnist.reporting.document import Document
 from emnist.reporting.results_csv import results_csv
+from emnist.reporting.sections.calibration import add_calibration
+from emnist.reporting.sections.explanations import add_explanations
 from emnist.reporting.sections.method import add_method
 from emnist.reporting.sections.models import add_models
 from emnist.reporting.sections.others import add_others
@@ -35,6 +37,8 @@ def write_report(folders: list[Path], out: Path) -> None:
     for study in studies:
         add_study(document, study)
     add_models(document, selection, costs_of(selection), in_studies=bool(studies))
+    add_calibration(document, selection.best)
+    add_explanations(document, selection.best)
     add_peeking(document, collection.runs)
     add_others(document, others)
     if studies:

@@ -7,20 +7,26 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from emnist.analysis.confusion import most_confident_mistakes
 from emnist.data.module import DataModule
 from emnist.figures import run as figures
+from emnist.figures.explanations import explanations
 from emnist.figures.style import to_png
 from emnist.inference.calibration import calibration_error, fit_temperature
-from emnist.inference.load import load_run
+from emnist.inference.load import TrainedClassifier, load_run
+from emnist.inference.saliency import heat_maps
 from emnist.runs.folder import RunFolder
 from emnist.training.metrics import METRICS, EpochMetrics
 from emnist.training.recorder import Recorder
+
+EXPLAINED = 24  # mistakes
 
 
 @dataclass
 class Tested:
     """The best epoch on the test set."""
 
+    classifier: TrainedClassifier
     logits: Tensor  # float32 [N, classes]
     probabilities: Tensor  # calibrated, float32 [N, classes]
     temperature: float | None  # None without validation images to fit it to
@@ -35,7 +41,7 @@ def test_best_epoch(folder: RunFolder, data: DataModule, device: torch.device) -
         images, labels = data.dataset.train_images[data.val_indices], data.dataset.train_labels[data.val_indices]
         temperature = classifier.temperature = fit_temperature(classifier.logits(images), labels)
     logits = classifier.logits(data.dataset.test_images)
-    tested = Tested(logits, classifier.probabilities(logits), temperature)
+    tested = Tested(classifier, logits, classifier.probabilities(logits), temperature)
     folder.write_predictions(
         label=data.dataset.test_labels.numpy(),
         predicted=logits.argmax(1).numpy(),
@@ -71,4 +77,9 @@ def draw_figures(recorder: Recorder, data: DataModule, tested: Tested | None) ->
         drawn["confusion"] = figures.confusion(labels, predicted, classes, title)
         drawn["predictions"] = figures.predictions(images, labels, predicted, classes, title)
         drawn["mistakes"] = figures.mistakes(images, labels, predicted, probabilities, classes, title)
+        worst = most_confident_mistakes(probabilities, labels)[:EXPLAINED]
+        maps = heat_maps(tested.classifier, data.dataset.test_images[worst]).numpy()
+        texts = [f"{classes[labels[i]]}→{classes[predicted[i]]} ({probabilities[i, predicted[i]]:.0%})" for i in worst]
+        about = f"Most confident mistakes: true→predicted, and the pixels that speak for the predicted class\n{title}"
+        drawn["explanations"] = explanations(images[worst], maps, texts, [False] * len(worst), about)
     return {name: to_png(figure) for name, figure in drawn.items()}
