@@ -269,3 +269,30 @@ def test_errors_of_the_command_are_one_line(tmp_path, monkeypatch, make, message
     assert message in said
     assert "\n" not in said
     assert not (tmp_path / "out").is_dir()
+
+
+def test_trained_runs_are_explained(trained, trained_small, tmp_path):
+    write_report([trained.path, trained_small], tmp_path)
+    markdown = (tmp_path / "report.md").read_text()
+    calibration = markdown.split("## Calibration")[1].split("##")[0]
+    result = trained.read_result()
+    expected = f"{result.temperature:.2f} | {100 * result.test_ece:.2f} | {100 * result.test_calibrated_ece:.2f} |"
+    assert expected in calibration
+    assert "| MLP |" in calibration
+    looks = markdown.split("## What the networks look at")[1].split("##")[0]
+    assert [line.split(" | ")[0] for line in looks.splitlines() if line.startswith("| ")] == [
+        "| model",
+        "| ---",
+        "| MLP",
+        "| CNN",
+    ]
+    for name in ("mistakes_explained", "typical_mistake_explained"):
+        assert f"figures/{name}.png" in looks
+        assert (tmp_path / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_images_that_are_gone_are_not_explained(finished, tmp_path):
+    path = finished / "result.json"
+    path.write_text(path.read_text().replace('"glyph_seed": 0', '"glyph_seed": 1'))
+    write_report([finished], tmp_path / "out")
+    assert "What the networks look at" not in (tmp_path / "out" / "report.md").read_text()

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 import emnist
+from emnist.data.module import DataModule
+from emnist.inference.calibration import calibration_error, fit_temperature
 from emnist.models import build_model
 from emnist.runs.folder import RunFolder
 from tests.fixtures.jobs import train_in
@@ -64,8 +66,33 @@ def test_predictions_give_the_test_accuracy(trained, characters):
     assert (label == predicted).mean() == pytest.approx(trained.read_result().test_accuracy)
 
 
+def test_the_temperature_is_that_of_the_validation_fold(trained, characters):
+    result = trained.read_result()
+    data = DataModule(**result.config["data"], augmentation={"name": "none"}, seed=0)
+    classifier = emnist.load_run(trained.path)
+    logits = classifier.logits(data.dataset.train_images[data.val_indices])
+    labels = data.dataset.train_labels[data.val_indices]
+    assert classifier.temperature == result.temperature == pytest.approx(fit_temperature(logits, labels))
+    assert 0.1 < result.temperature < 10
+    uncalibrated, calibrated = (
+        calibration_error((classifier.logits(characters.test_images) / t).softmax(1), characters.test_labels)
+        for t in (1, result.temperature)
+    )
+    assert result.test_ece == pytest.approx(uncalibrated, abs=1e-6)
+    assert result.test_calibrated_ece == pytest.approx(calibrated, abs=1e-6)
+    with np.load(trained.predictions) as saved:
+        assert np.allclose(saved["probabilities"], classifier.predict(characters.test_images))
+
+
+def test_without_validation_there_is_no_temperature(small, tmp_path):
+    result = train_in(tmp_path, *small, "data.fold=null", "trainer.max_epochs=1")
+    assert result.temperature is None
+    assert result.test_calibrated_ece is None
+    assert emnist.load_run(tmp_path).temperature == 1
+
+
 def test_figures_are_pictures(trained):
-    for name in ("curves", "confusion", "predictions", "mistakes"):
+    for name in ("curves", "confusion", "predictions", "mistakes", "explanations"):
         content = trained.figure(name).read_bytes()
         assert content.startswith(b"\x89PNG")
         assert len(content) > 10_000

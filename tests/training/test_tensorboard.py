@@ -67,7 +67,13 @@ def test_the_event_file_has_scalars_images_and_hyperparameters(trained):
     assert accuracies[result.best_epoch - 1].value == pytest.approx(result.test_accuracy, abs=0.01)
     scalars = {f"{metric}/{part}" for metric in ("loss", "accuracy") for part in ("train", "val", "test")}
     assert scalars <= set(tags["scalars"])
-    assert {"figures/curves", "figures/confusion", "figures/predictions", "figures/mistakes"} <= set(tags["images"])
+    assert {
+        "figures/curves",
+        "figures/confusion",
+        "figures/predictions",
+        "figures/mistakes",
+        "figures/explanations",
+    } <= set(tags["images"])
     assert events.Scalars("final/test_accuracy")[0].value == pytest.approx(result.test_accuracy)
     hparams = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
     assert b"model.filters" in hparams
@@ -82,7 +88,9 @@ def test_scalars_of_all_folds_have_the_same_tag(ask, results):
 def test_images(ask, results):
     tags = ask(f"{PREFIX}/images/tags")
     for run in results[1]:
-        assert {f"figures/{name}" for name in ("curves", "confusion", "predictions", "mistakes")} <= set(tags[run])
+        assert {
+            f"figures/{name}" for name in ("curves", "confusion", "predictions", "mistakes", "explanations")
+        } <= set(tags[run])
 
 
 def test_graph(ask, results):
