@@ -90,12 +90,7 @@ def predict_files(arguments: Sequence[str], sheet: bool, ink: str, count: int) -
     classifiers = [load_run(run) for run in runs]
     if any(classifier.classes != classifiers[0].classes for classifier in classifiers):
         raise UserError(f"{', '.join(runs)}: their classes differ, so they have no average; give one run at a time")
-    characters, problems = [], []
-    for file in files_of(argument for argument in arguments if argument not in runs):
-        try:
-            characters += read(file, sheet, ink)
-        except UserError as error:
-            problems.append(str(error) if str(error).startswith(str(file)) else f"{file}: {error}")
+    characters, problems = read_files([argument for argument in arguments if argument not in runs], sheet, ink)
     predictions = Predictions(characters, runs, count=min(count, len(classifiers[0].classes)))
     if characters:
         images = np.stack([character.image for character in characters])
@@ -127,6 +122,17 @@ def files_of(arguments: Iterable[str]) -> Iterator[Path]:
             yield from found
         else:
             yield path
+
+
+def read_files(names: Sequence[str], sheet: bool, ink: str) -> tuple[list[Character], list[str]]:
+    """The characters in these files and folders, and an error for each file that can't be read."""
+    characters, problems = [], []
+    for file in files_of(names):
+        try:
+            characters += read(file, sheet, ink)
+        except UserError as error:
+            problems.append(str(error) if str(error).startswith(str(file)) else f"{file}: {error}")
+    return characters, problems
 
 
 def read(file: Path, sheet: bool, ink: str) -> list[Character]:

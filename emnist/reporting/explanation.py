@@ -15,7 +15,7 @@ from emnist.errors import UserError
 from emnist.figures.explanations import explanations
 from emnist.figures.style import to_png
 from emnist.inference.load import TrainedClassifier, load_run
-from emnist.inference.predictions import files_of, read
+from emnist.inference.predictions import read_files
 from emnist.inference.run_data import dataset_of
 from emnist.inference.saliency import heat_maps
 from emnist.runs.folder import RunFolder
@@ -53,15 +53,12 @@ def explain(folder: Path, pictures: Sequence[str], mistakes: int | None, ink: st
 
 def of_files(pictures: Sequence[str], ink: str, problems: list[str]) -> Explained:
     """The characters in these files; an error for each that can't be read is added to `problems`."""
-    names, images = [], []
-    for file in files_of(pictures):
-        try:
-            images += [character.image for character in read(file, False, ink)]
-            names.append(str(file))
-        except UserError as error:
-            problems.append(str(error) if str(error).startswith(str(file)) else f"{file}: {error}")
+    characters, told = read_files(pictures, False, ink)
+    problems += told
+    images = [character.image for character in characters]
     stacked = np.stack(images) if images else np.zeros((0, 28, 28), np.uint8)
-    return Explained(names, torch.from_numpy(stacked), None, f"{len(names)} pictures")
+    names = [str(character.file) for character in characters]
+    return Explained(names, torch.from_numpy(stacked), None, "The pixels that speak for the predicted class")
 
 
 def of_mistakes(folder: Path, classifier: TrainedClassifier, count: int) -> Explained:
