@@ -1,6 +1,9 @@
 """What a classifier costs: multiply-accumulates, images per second, size on disk."""
 
 import logging
+import statistics
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from json import dumps, loads
@@ -17,6 +20,7 @@ from emnist.models import build_model
 from emnist.runs.folder import RunFolder
 
 SECONDS = 1.0  # least time of a measurement
+ROUNDS = 7  # of measurements side by side
 
 
 @dataclass
@@ -51,3 +55,21 @@ def measure_cost(folder: Path) -> Cost:
     seconds = timer.blocked_autorange(min_run_time=SECONDS).median
     megabytes = RunFolder(folder).best.stat().st_size / 1e6
     return Cost(len(images) / seconds, megabytes, describe_device(torch.device("cpu")))
+
+
+def seconds_of(call: Callable[[], object], least: float = 0.05) -> float:
+    """Seconds that one call takes, the mean over at least `least` seconds."""
+    start, calls = time.perf_counter(), 0
+    while (passed := time.perf_counter() - start) < least or not calls:
+        call()
+        calls += 1
+    return passed / calls
+
+
+def side_by_side(timers: Mapping[str, Callable[[], float]], rounds: int = ROUNDS) -> dict[str, float]:
+    """The median of what each timer returns, asked in turn, so that a busy machine slows all of them alike.
+
+    A first round warms up and doesn't count.
+    """
+    seconds = [{name: timer() for name, timer in timers.items()} for _ in range(1 + rounds)][1:]
+    return {name: statistics.median(each[name] for each in seconds) for name in timers}

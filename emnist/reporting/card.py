@@ -1,0 +1,121 @@
+"""The model card of an exported run, in Hugging Face's format (huggingface.co/docs/hub/model-cards): README.md."""
+
+import numpy as np
+from jinja2 import Environment, PackageLoader
+from omegaconf import OmegaConf
+
+from emnist.analysis.confusion import confusion_counts
+from emnist.inference.deployed import run_id
+from emnist.reporting.wording import model_name, threads
+from emnist.runs.folder import RunFolder
+from emnist.runs.result import Result
+
+PAIRS = 6  # most confused ones
+
+IMAGES = """\
+images = {zeros}  # N, height, width
+images[:, 4:24, 13:16] = 255  # a vertical bar
+"""
+SNIPPETS = {
+    "onnx": f"""\
+import json
+
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+
+{IMAGES.format(zeros="np.zeros((1, 28, 28), np.uint8)")}\
+(probabilities,) = session.run(None, {{"images": images}})
+print([classes[i] for i in probabilities.argmax(1)])
+""",
+    "torch": f"""\
+import json
+
+import torch
+
+extra = {{"metadata.json": ""}}
+model = torch.export.load("model.pt2", extra_files=extra).module()
+classes = json.loads(json.loads(extra["metadata.json"])["classes"])
+
+{IMAGES.format(zeros="torch.zeros(1, 28, 28, dtype=torch.uint8)")}\
+probabilities = model(images)
+print([classes[i] for i in probabilities.argmax(1)])
+""",
+}
+
+
+def model_card(
+    folder: RunFolder, result: Result, classes: tuple[str, ...], format: str, files: dict[str, float]
+) -> str:
+    """The card of a finished run, exported as `onnx` or `torch` to these files, each with its test accuracy."""
+    environment = Environment(loader=PackageLoader("emnist.reporting", "."), keep_trailing_newline=True)
+    environment.filters |= {"percent": "{:.2%}".format, "thousands": "{:,}".format}
+    config, device, accuracy = result.config, result.device, result.test_accuracy or 0.0
+    model = {key: value for key, value in config["model"].items() if key != "name"}
+    known = [str(device[key]) for key in ("name", "precision") if key in device]
+    return environment.get_template("card.md").render(
+        front=front_matter(result, format),
+        model=model_name(config["model"]["name"]),
+        settings=", ".join(f"{key} {value}" for key, value in model.items()),
+        run=run_id(result),
+        result=result,
+        data=result.data,
+        emnist=config["data"]["name"] == "emnist",
+        error=(accuracy * (1 - accuracy) / result.data.test) ** 0.5,
+        hardware=", ".join(known + ([threads(device)] if "threads" in device else [])),
+        classes=classes,
+        merged=", ".join(merged(classes)),
+        confused=", ".join(confused(folder, classes)),
+        files=files,
+        snippet=SNIPPETS[format],
+    )
+
+
+def front_matter(result: Result, format: str) -> str:
+    """What Hugging Face reads, as YAML."""
+    name, data = result.config["model"]["name"], result.data
+    figures = {"accuracy": result.test_accuracy, "f1": result.test_macro_f1}
+    about = {
+        "library_name": {"onnx": "onnx", "torch": "pytorch"}[format],
+        "pipeline_tag": "image-classification",
+        "tags": ["emnist", "ocr", "handwriting" if result.config["data"]["name"] == "emnist" else "glyphs", name],
+        "metrics": list(figures),
+        "model-index": [
+            {
+                "name": run_id(result),
+                "results": [
+                    {
+                        "task": {"type": "image-classification"},
+                        "dataset": {"name": data.description, "type": result.config["data"]["name"], "split": "test"},
+                        "metrics": [
+                            {"type": kind, "value": round(value, 4), "name": f"Test {kind}"}
+                            for kind, value in figures.items()
+                            if value is not None
+                        ],
+                    }
+                ],
+            }
+        ],
+    }
+    return OmegaConf.to_yaml(about)
+
+
+def merged(classes: tuple[str, ...]) -> list[str]:
+    """The letters whose other case has no class of its own."""
+    return [c for c in classes if c.isalpha() and c.swapcase() not in classes]
+
+
+def confused(folder: RunFolder, classes: tuple[str, ...]) -> list[str]:
+    """The pairs of classes taken for each other most often, with how often; empty without predictions."""
+    arrays = folder.read_predictions("label", "predicted")
+    if arrays is None:
+        return []
+    label, predicted = arrays
+    counts = confusion_counts(label, predicted, len(classes))
+    images = counts.sum(1)
+    both = np.triu(counts + counts.T, 1)
+    order = np.argsort(-both, axis=None, kind="stable")[:PAIRS]
+    pairs = [(i, j) for i, j in zip(*np.unravel_index(order, both.shape), strict=True) if both[i, j]]
+    return [f"{classes[i]} and {classes[j]} ({both[i, j]} of {images[i] + images[j]:,})" for i, j in pairs]

@@ -1,0 +1,41 @@
+import pytest
+import torch
+import torchvision
+
+from emnist.errors import UserError
+from emnist.inference.images import images_of
+from tests.fixtures.idx_files import write_emnist
+
+
+def test_the_same_images_and_folds(trained, characters):
+    result = trained.read_result()
+    data = images_of(result)
+    assert torch.equal(data.dataset.test_images, characters.test_images)
+    assert (len(data.train_indices), len(data.val_indices)) == (result.data.train, result.data.val)
+
+
+def test_other_images(trained):
+    result = trained.read_result()
+    result.data.fingerprint = "another"
+    with pytest.raises(UserError, match="are not the images of the run, glyphs, .*; put them back there$"):
+        images_of(result)
+
+
+def test_images_moved_or_gone(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(torchvision.datasets.EMNIST, "url", (tmp_path / "gone.zip").as_uri())
+    monkeypatch.delenv("EMNIST_ROOT", raising=False)
+    write_emnist(tmp_path / "here")
+    result = trained.read_result()
+    common = {key: result.config["data"][key] for key in ("batch_size", "folds", "fold", "fold_seed")}
+    result.config["data"] = {"name": "emnist", "split": "balanced", "root": str(tmp_path / "here"), **common}
+    with pytest.raises(UserError, match="are not the images of the run"):
+        images_of(result)
+    result.config["data"]["root"] = str(tmp_path / "there")
+    with pytest.raises(UserError) as error:
+        images_of(result)
+    assert str(error.value).startswith("the images of the run can't be read: EMNIST balanced is not in ")
+    assert str(error.value).endswith("); put them back there or set EMNIST_ROOT to their folder")
+    assert "\n" not in str(error.value)
+    monkeypatch.setenv("EMNIST_ROOT", str(tmp_path / "here"))
+    with pytest.raises(UserError, match=r"EMNIST balanced, 282 \+ 94 images"):
+        images_of(result)
