@@ -47,4 +47,6 @@ def test_a_dot_and_nothing():
 @needs_node
 def test_halves_are_rounded_as_in_python():
     numbers = [0.5, 1.5, 2.5, 143.5, 2.4, 2.6]
-    assert call_javascript("(numbers) => numbers.map(roundToEven)", numbers, "character.js") == list(map(round, numbers))
+    assert call_javascript("(numbers) => numbers.map(roundToEven)", numbers, "character.js") == list(
+        map(round, numbers)
+    )
