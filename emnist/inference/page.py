@@ -1,0 +1,231 @@
+"""A page on which people draw characters and networks read them: one HTML file that needs no server and no network.
+
+What runs in it is in page/: network.js computes as PyTorch does, character.js brings a drawing into EMNIST's form as
+emnist.inference.character does, pad.js is what people see and touch.
+"""
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jinja2 import Environment, PackageLoader
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from emnist.data.sources import load_dataset
+from emnist.errors import UserError
+from emnist.inference.load import TrainedClassifier, load_run
+from emnist.models.cnn import CNN
+from emnist.models.layers import ELU, Dropout
+from emnist.models.mlp import MLP
+from emnist.models.resnet import ResidualBlock, ResNet
+from emnist.runs.config import Split
+from emnist.runs.folder import RunFolder
+from emnist.runs.result import Result
+
+ROOM = 1_750_000  # weights of all networks of a page: 9.3 MB in base64, which a phone still receives and opens at once
+EXAMPLES = 8
+SCRIPTS = ("network.js", "character.js", "pad.js")
+IN_ORDER = (nn.Sequential, MLP, CNN, ResNet)  # these apply their children in the order of their definition
+IDLE = (Dropout, nn.Dropout, nn.Identity)  # once a network is trained
+OPERATIONS: dict[type[nn.Module], str] = {  # of network.js
+    nn.Flatten: "flatten",
+    nn.ReLU: "relu",
+    nn.LeakyReLU: "leaky",
+    ELU: "elu",
+    nn.MaxPool2d: "pool",
+    nn.AdaptiveAvgPool2d: "average",
+}
+
+
+@dataclass
+class Reader:
+    """A run as a reader of characters."""
+
+    folder: Path
+    classifier: TrainedClassifier
+    result: Result | None  # None: the run is unfinished
+    weights: int
+    fits: bool  # into the page with the others, in full precision
+
+    @property
+    def name(self) -> str:
+        return type(self.classifier.network).__name__
+
+    @property
+    def where(self) -> str:
+        return "/".join(self.folder.parts[-2:])
+
+    @property
+    def left_out(self) -> str:
+        return (
+            f"{self.name} ({self.where}): left out, its {self.weights:,} weights are too many for"
+            " the page; --all puts them in with half the digits"
+        )
+
+
+def load_readers(folders: Sequence[str | Path]) -> list[Reader]:
+    """The classifiers of these runs. They fit into the page, in this order, as long as there is room.
+
+    Raises UserError for a folder without a finished epoch.
+    """
+    readers: list[Reader] = []
+    room = ROOM
+    for folder in folders:
+        classifier = load_run(folder)
+        weights = sum(parameter.numel() for parameter in classifier.network.parameters())
+        result = RunFolder(folder).read_result()
+        readers.append(Reader(Path(folder).resolve(), classifier, result, weights, weights <= room))
+        room -= weights if weights <= room else 0
+    return readers
+
+
+def pad_page(readers: Sequence[Reader], everything: bool = False, served: bool = False) -> str:
+    """The pad as a page of its own, with the arguments of `pad_fragment`."""
+    return _render("page.html", readers, everything, served)
+
+
+def pad_fragment(readers: Sequence[Reader], everything: bool = False, served: bool = False) -> str:
+    """The pad as HTML to be put into a page, with its style and scripts, which touch nothing outside of it.
+
+    A reader that doesn't fit is left out, with a line that says so. With `everything` it is put in with weights of 16
+    bits instead, with `served` the page asks emnist.inference.server.
+    """
+    return _render("pad.html", readers, everything, served)
+
+
+def _render(template: str, readers: Sequence[Reader], everything: bool, served: bool) -> str:
+    shown = [reader for reader in readers if reader.fits or everything or served]
+    twice = {name for name, times in Counter(reader.name for reader in shown).items() if times > 1}
+    networks = [
+        describe_network(reader.classifier, half=not reader.fits)
+        if reader.fits or everything
+        else {"classes": reader.classifier.classes}
+        for reader in shown
+    ]
+    examples = find_examples(readers)
+    data = json.dumps({"networks": networks, "examples": examples}).replace("<", "\\u003c")  # ends no script
+    here = Path(__file__).with_suffix("")
+    environment = Environment(loader=PackageLoader("emnist.inference", "page"), autoescape=True)
+    return environment.get_template(template).render(
+        whole=template == "page.html",
+        style=(here / "page.css").read_text(),
+        scripts=[(here / script).read_text() for script in SCRIPTS],
+        cards=[describe_reader(reader, reader.name in twice) for reader in shown],
+        left_out=[reader.left_out for reader in readers if reader not in shown],
+        examples=examples,
+        data=data,
+    )
+
+
+def describe_reader(reader: Reader, is_one_of_several: bool) -> dict[str, Any]:
+    """What its card says: name, accuracy, and on which data; of several networks of a name, also which run."""
+    result = reader.result
+    accuracy = (
+        "not tested" if result is None or result.test_accuracy is None else f"{result.test_accuracy:.1%} on test images"
+    )
+    lines = [reader.where] if is_one_of_several else []
+    if result is not None:
+        lines.append(result.data.description)
+    if result is None or result.temperature is None:
+        lines.append("percentages not calibrated")
+    return {"name": reader.name, "accuracy": accuracy, "lines": lines}
+
+
+def find_examples(readers: Sequence[Reader]) -> list[dict[str, str]]:
+    """The first test image of every sixth class or so, from the data of the first run whose data are still here."""
+    for reader in readers:
+        if reader.result is None:
+            continue
+        source = {key: value for key, value in reader.result.config["data"].items() if key not in Split.model_fields}
+        if not any((Path(source["root"]) / folder).is_dir() for folder in ("EMNIST/raw", "glyphs")):
+            continue  # a page is no reason to download data
+        try:
+            dataset = load_dataset(**source)
+        except UserError:
+            continue
+        if dataset.fingerprint != reader.result.data.fingerprint:
+            continue
+        labels = [i * len(dataset.classes) // EXAMPLES for i in range(EXAMPLES)]
+        found = [(label, (dataset.test_labels == label).nonzero()) for label in labels]
+        return [
+            {
+                "label": dataset.classes[label],
+                "image": base64.b64encode(dataset.test_images[places[0, 0]].numpy().tobytes()).decode(),
+            }
+            for label, places in found
+            if len(places)
+        ]
+    return []
+
+
+def describe_network(classifier: TrainedClassifier, half: bool = False) -> dict[str, Any]:
+    """A network as network.js takes it: layers in order, batch norm folded into the layer before it, weights in base64.
+
+    `features` is the number of layers up to the feature maps of the heat map, 0 without any. With `half`, weights have
+    16 bits. Raises UserError for a module that network.js can't compute.
+    """
+    modules, last = list(steps(classifier.network)), getattr(classifier.network, "feature_maps", None)
+    numbers: list[Tensor] = []
+    layers = [describe_layer(module, numbers) for module in modules]
+    weights = torch.cat(numbers).detach().cpu().numpy().astype("<f2" if half else "<f4")
+    return {
+        "classes": classifier.classes,
+        "mean": classifier.mean,
+        "std": classifier.std,
+        "temperature": classifier.temperature,
+        "features": 0 if last is None else 1 + modules.index(last),
+        "layers": layers,
+        "half": half,
+        "weights": base64.b64encode(weights.tobytes()).decode(),
+    }
+
+
+def steps(network: nn.Module) -> list[nn.Module]:
+    """The modules that a trained network applies one after the other, batch norm folded into the one before it."""
+    found: list[nn.Module] = []
+    for module in leaves(network):
+        before = found[-1] if found else None
+        if isinstance(module, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
+            found[-1] = fuse_conv_bn_eval(before, module)
+        elif isinstance(module, nn.BatchNorm1d) and isinstance(before, nn.Linear):
+            found[-1] = fuse_linear_bn_eval(before, module)
+        elif not isinstance(module, IDLE):
+            found.append(module)
+    return found
+
+
+def leaves(module: nn.Module) -> Iterator[nn.Module]:
+    if isinstance(module, IN_ORDER):
+        for child in module.children():
+            yield from leaves(child)
+    else:
+        yield module
+
+
+def describe_layer(module: nn.Module, numbers: list[Tensor]) -> dict[str, Any]:
+    """Name and sizes of a layer; its weights [inputs, outputs] and then its biases are added to `numbers`, flat."""
+    if isinstance(module, ResidualBlock):
+        parts = {"body": module.body, "shortcut": module.shortcut, "after": module.activation}
+        return {"op": "block"} | {
+            name: [describe_layer(step, numbers) for step in steps(part)] for name, part in parts.items()
+        }
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        weight = module.weight.movedim(0, -1)  # outputs last, and channels before them, as in the images
+        weight = weight.movedim(0, -2) if isinstance(module, nn.Conv2d) else weight
+        weight = weight.flatten(0, -2)
+        bias = torch.zeros_like(weight[0]) if module.bias is None else module.bias
+        numbers += [weight.flatten(), bias]
+        sizes = {"inputs": weight.shape[0], "outputs": weight.shape[1]}
+        if isinstance(module, nn.Conv2d):
+            return {"op": "conv", "kernel": module.kernel_size[0], "stride": module.stride[0], **sizes}
+        return {"op": "linear", **sizes}
+    if type(module) not in OPERATIONS:
+        known = ", ".join(kind.__name__ for kind in (nn.Linear, nn.Conv2d, ResidualBlock, *OPERATIONS))
+        raise UserError(f"{type(module).__name__}: the page can't compute this layer; it knows {known}")
+    return {"op": OPERATIONS[type(module)]}
