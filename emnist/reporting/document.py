@@ -24,12 +24,19 @@ class Tag:
     html: str
 
 
+@dataclass(frozen=True)
+class Embedded:
+    """HTML that is in the page alone, with its own style and scripts."""
+
+    html: str
+
+
 @dataclass
 class Document:
     """Blocks of Markdown in order, and the pictures they show, as PNG files by path."""
 
     title: str
-    blocks: list[str | Tag] = field(default_factory=list)
+    blocks: list[str | Tag | Embedded] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
     widths: dict[str, int] = field(default_factory=dict)  # in the page, in CSS pixels; others have their own
 
@@ -64,8 +71,13 @@ class Document:
         yield
         self.blocks.append(Tag("</details>"))
 
+    def embed(self, html: str) -> None:
+        """HTML for the page; Markdown goes without."""
+        self.blocks.append(Embedded(html))
+
     def markdown(self) -> str:
-        blocks = [block.html if isinstance(block, Tag) else block for block in self.blocks]
+        shown = [block for block in self.blocks if not isinstance(block, Embedded)]
+        blocks = [block.html if isinstance(block, Tag) else block for block in shown]
         return "\n\n".join([f"# {self.title}", *blocks]) + "\n"
 
     def html(self) -> str:
@@ -73,7 +85,7 @@ class Document:
         parser = MarkdownIt("commonmark", {"html": False}).enable("table")
         tokens: list[Token] = []
         for block in self.blocks:
-            if isinstance(block, Tag):
+            if isinstance(block, Tag | Embedded):
                 tokens.append(Token("html_block", "", 0, content=f"{block.html}\n"))
             else:
                 tokens += parser.parse(block)

@@ -17,6 +17,7 @@ from emnist.reporting.sections.explanations import add_explanations
 from emnist.reporting.sections.method import add_method
 from emnist.reporting.sections.models import add_models
 from emnist.reporting.sections.others import add_others
+from emnist.reporting.sections.pad import add_pad
 from emnist.reporting.sections.peeking import add_peeking
 from emnist.reporting.sections.provenance import add_provenance
 from emnist.reporting.sections.study import add_study
@@ -37,6 +38,7 @@ def write_report(folders: list[Path], out: Path) -> None:
     for study in studies:
         add_study(document, study)
     add_models(document, selection, costs_of(selection), in_studies=bool(studies))
+    add_pad(document, selection.best)
     add_calibration(document, selection.best)
     add_explanations(document, selection.best)
     add_peeking(document, collection.runs)

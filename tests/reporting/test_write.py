@@ -91,6 +91,7 @@ def test_the_order_of_the_sections(study):
     assert headings == [
         "MLP",
         "The models compared",
+        "Try them out",
         "What choosing the epoch on the test set is worth",
         "Runs outside of studies",
         "How to read this",
@@ -296,3 +297,13 @@ def test_images_that_are_gone_are_not_explained(finished, tmp_path):
     path.write_text(path.read_text().replace('"glyph_seed": 0', '"glyph_seed": 1'))
     write_report([finished], tmp_path / "out")
     assert "What the networks look at" not in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_the_pad_is_in_the_page_alone(trained, trained_small, tmp_path):
+    write_report([trained.path, trained_small], tmp_path)
+    html, markdown = (tmp_path / "report.html").read_text(), (tmp_path / "report.md").read_text()
+    assert "## Try them out" in markdown
+    assert "<script" not in markdown
+    assert "<canvas" in html
+    assert "readImage(" in html
+    assert 'href="#try-them-out"' in html
