@@ -23,7 +23,7 @@ def main() -> None:
     add = parser.add_argument
     add("runs", nargs="+", metavar="RUN", help="folder of a run")
     add("--out", type=Path, metavar="FILE", help="write the page as one file that needs no server and no network")
-    add("--all", action="store_true", help="put networks into the page that are too large for it, with half the digits")
+    add("--all", action="store_true", help="put networks into the page that are too large for it, in half precision")
     add("--port", type=int, default=0, help="default: any free one")
     add("--no-browser", action="store_true", help="don't open a browser, only print the address")
     arguments = parser.parse_args()

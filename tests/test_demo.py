@@ -19,7 +19,7 @@ from emnist.data.dataset import Dataset
 from emnist.data.sources import load_dataset
 from emnist.inference import page as pages
 from emnist.inference.load import load_run
-from emnist.inference.page import load_readers, pad_page
+from emnist.inference.page import load_readers, pad_fragment, pad_page
 from emnist.inference.saliency import heat_maps
 from emnist.inference.server import build_server
 from tests.fixtures.chromium import needs_chromium, open_page
@@ -105,6 +105,10 @@ def shown(page) -> list[list[str]]:
     return [card.locator("li").all_inner_texts() for card in page.locator(".card").all()]
 
 
+def in_percent(probability: float) -> str:
+    return "<0.1%" if probability < 0.001 else ">99.9%" if probability > 0.999 else f"{probability:.1%}"
+
+
 def is_empty(page) -> bool:
     return all(text.strip() == "" for card in shown(page) for text in card)
 
@@ -128,7 +132,7 @@ def test_draw_undo_and_clear(page_file):
         assert page.locator(".hint").is_visible()
         draw(page, STROKES[:1])
         first = shown(page)
-        assert all(re.fullmatch(r"[0-9A-Za-z]\s*<?[0-9.]+%", text) for card in first for text in card)
+        assert all(re.fullmatch(r"[0-9A-Za-z]\s*[<>]?[0-9.]+%", text) for card in first for text in card)
         assert all(re.fullmatch(r"[0-9.]+ ms", time) for time in page.locator(".time").all_inner_texts())
         assert not page.locator(".hint").is_visible()
         draw(page, STROKES[1:])
@@ -169,10 +173,7 @@ def test_start_from_a_test_image(page_file, runs, characters):
         image = characters.test_images[characters.test_labels == label][:1]
         for run, texts in zip(runs, shown(page), strict=True):
             top, classes = load_run(run).predict(image)[0].topk(5)
-            expected = [
-                f"{characters.classes[c]}{p:.1%}" if p >= 0.001 else f"{characters.classes[c]}<0.1%"
-                for p, c in zip(top, classes, strict=True)
-            ]
+            expected = [characters.classes[c] + in_percent(p) for p, c in zip(top.tolist(), classes, strict=True)]
             assert ["".join(text.split()) for text in texts] == expected
         before = shown(page)
         draw(page)  # on top of it
@@ -228,6 +229,24 @@ def test_a_phone(page_file, scheme):
         assert int(re.findall(r"\d+", light)[0]) > 200
 
 
+@needs_chromium
+def test_a_section_of_another_page(runs, tmp_path):
+    path, fragment = tmp_path / "report.html", pad_fragment(load_readers(runs[:1]))
+    path.write_text(f"<!doctype html><meta charset=utf-8><button id=own>Own</button>{fragment}")
+    with open_page(path) as page:
+        page.keyboard.press("1")
+        assert is_empty(page)  # the keys belong to the pad only where it has the focus
+        page.locator(".undo").focus()
+        draw(page)
+        page.keyboard.press("1")
+        assert not is_empty(page)
+        own, pad = (
+            page.evaluate(f"getComputedStyle(document.querySelector('{name}')).borderRadius")
+            for name in ("#own", ".clear")
+        )
+        assert own != pad
+
+
 def test_write_a_page(run, runs, tmp_path):
     code, out, _ = run(*runs[:2], "--out=new/page.html")
     assert code == 0
@@ -244,7 +263,9 @@ def test_a_network_too_large_is_left_out(run, runs, tmp_path, monkeypatch):
     code, out, _ = run(runs[1], runs[0], runs[2], "--out=page.html")
     assert code == 0
     line = out.splitlines()[0]
-    assert re.fullmatch(rf"CNN \(\S+\): left out, its {cnn:,} weights are too many for the page; --all .*", line)
+    assert re.fullmatch(
+        rf"CNN \(\S+\): left out, its {cnn:,} weights are too many for the page; python -m emnist.demo --all .*", line
+    )
     html = (tmp_path / "page.html").read_text()
     assert html.count('class="card"') == 2
     assert line in html

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jinja2 import Environment, PackageLoader
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from emnist.data.dataset import Dataset
 from emnist.data.sources import load_dataset
 from emnist.errors import UserError
 from emnist.inference.load import TrainedClassifier, load_run
@@ -65,7 +67,7 @@ class Reader:
     def left_out(self) -> str:
         return (
             f"{self.name} ({self.where}): left out, its {self.weights:,} weights are too many for"
-            " the page; --all puts them in with half the digits"
+            " the page; python -m emnist.demo --all puts them in, in half precision"
         )
 
 
@@ -85,21 +87,24 @@ def load_readers(folders: Sequence[str | Path]) -> list[Reader]:
     return readers
 
 
+def pad_fragment(readers: Sequence[Reader]) -> str:
+    """The pad as HTML to be put into a page, with its style and scripts, which touch nothing outside of it.
+
+    A reader that doesn't fit is left out, with a line that says so.
+    """
+    return _render("pad.html", readers)
+
+
 def pad_page(readers: Sequence[Reader], everything: bool = False, served: bool = False) -> str:
-    """The pad as a page of its own, with the arguments of `pad_fragment`."""
+    """The pad as a page of its own.
+
+    With `everything`, a reader that doesn't fit is put in nevertheless, in half precision; with `served`, the page
+    asks emnist.inference.server what it reads.
+    """
     return _render("page.html", readers, everything, served)
 
 
-def pad_fragment(readers: Sequence[Reader], everything: bool = False, served: bool = False) -> str:
-    """The pad as HTML to be put into a page, with its style and scripts, which touch nothing outside of it.
-
-    A reader that doesn't fit is left out, with a line that says so. With `everything` it is put in with weights of 16
-    bits instead, with `served` the page asks emnist.inference.server.
-    """
-    return _render("pad.html", readers, everything, served)
-
-
-def _render(template: str, readers: Sequence[Reader], everything: bool, served: bool) -> str:
+def _render(template: str, readers: Sequence[Reader], everything: bool = False, served: bool = False) -> str:
     shown = [reader for reader in readers if reader.fits or everything or served]
     twice = {name for name, times in Counter(reader.name for reader in shown).items() if times > 1}
     networks = [
@@ -114,16 +119,16 @@ def _render(template: str, readers: Sequence[Reader], everything: bool, served: 
     environment = Environment(loader=PackageLoader("emnist.inference", "page"), autoescape=True)
     return environment.get_template(template).render(
         whole=template == "page.html",
-        style=(here / "page.css").read_text(),
-        scripts=[(here / script).read_text() for script in SCRIPTS],
-        cards=[describe_reader(reader, reader.name in twice) for reader in shown],
+        style=(here / "page.css").read_text("utf-8"),
+        scripts=[(here / script).read_text("utf-8") for script in SCRIPTS],
+        cards=[describe_reader(reader, reader.name in twice, everything) for reader in shown],
         left_out=[reader.left_out for reader in readers if reader not in shown],
         examples=examples,
         data=data,
     )
 
 
-def describe_reader(reader: Reader, is_one_of_several: bool) -> dict[str, Any]:
+def describe_reader(reader: Reader, is_one_of_several: bool, everything: bool) -> dict[str, Any]:
     """What its card says: name, accuracy, and on which data; of several networks of a name, also which run."""
     result = reader.result
     accuracy = (
@@ -134,34 +139,41 @@ def describe_reader(reader: Reader, is_one_of_several: bool) -> dict[str, Any]:
         lines.append(result.data.description)
     if result is None or result.temperature is None:
         lines.append("percentages not calibrated")
+    if not reader.fits:
+        lines.append(f"too large for the page: {'weights in half precision' if everything else 'computed by Python'}")
     return {"name": reader.name, "accuracy": accuracy, "lines": lines}
 
 
 def find_examples(readers: Sequence[Reader]) -> list[dict[str, str]]:
     """The first test image of every sixth class or so, from the data of the first run whose data are still here."""
-    for reader in readers:
-        if reader.result is None:
-            continue
-        source = {key: value for key, value in reader.result.config["data"].items() if key not in Split.model_fields}
-        if not any((Path(source["root"]) / folder).is_dir() for folder in ("EMNIST/raw", "glyphs")):
-            continue  # a page is no reason to download data
-        try:
-            dataset = load_dataset(**source)
-        except UserError:
-            continue
-        if dataset.fingerprint != reader.result.data.fingerprint:
-            continue
-        labels = [i * len(dataset.classes) // EXAMPLES for i in range(EXAMPLES)]
-        found = [(label, (dataset.test_labels == label).nonzero()) for label in labels]
-        return [
-            {
-                "label": dataset.classes[label],
-                "image": base64.b64encode(dataset.test_images[places[0, 0]].numpy().tobytes()).decode(),
-            }
-            for label, places in found
-            if len(places)
-        ]
-    return []
+    dataset = next(filter(None, map(find_data, readers)), None)
+    if dataset is None:
+        return []
+    labels = [i * len(dataset.classes) // EXAMPLES for i in range(EXAMPLES)]
+    firsts = [(dataset.test_labels == label).nonzero()[:1, 0] for label in labels]
+    return [
+        {"label": dataset.classes[label], "image": encode(dataset.test_images[first].numpy())}
+        for label, first in zip(labels, firsts, strict=True)
+        if len(first)
+    ]
+
+
+def find_data(reader: Reader) -> Dataset | None:
+    """The images that the run was trained and tested on; None if they are not here, or others by now."""
+    if reader.result is None:
+        return None
+    source = {key: value for key, value in reader.result.config["data"].items() if key not in Split.model_fields}
+    if not any((Path(source["root"]) / folder).is_dir() for folder in ("EMNIST/raw", "glyphs")):
+        return None  # a page is no reason to download data
+    try:
+        dataset = load_dataset(**source)
+    except UserError:
+        return None
+    return dataset if dataset.fingerprint == reader.result.data.fingerprint else None
+
+
+def encode(array: np.ndarray) -> str:
+    return base64.b64encode(array.tobytes()).decode()
 
 
 def describe_network(classifier: TrainedClassifier, half: bool = False) -> dict[str, Any]:
@@ -182,7 +194,7 @@ def describe_network(classifier: TrainedClassifier, half: bool = False) -> dict[
         "features": 0 if last is None else 1 + modules.index(last),
         "layers": layers,
         "half": half,
-        "weights": base64.b64encode(weights.tobytes()).decode(),
+        "weights": encode(weights),
     }
 
 

@@ -238,7 +238,10 @@ function timed(card, image) {
 }
 
 function readInto(card, image, isDrawing) {
-  if (image && isDrawing && card.milliseconds > SLOW) return;
+  if (image && isDrawing && card.milliseconds > SLOW) {
+    card.element.querySelector(".time").textContent = "waits for the pen";
+    return;
+  }
   show(card, image, image && timed(card, image));
 }
 
@@ -264,7 +267,8 @@ function show(card, image, answer) {
 }
 
 function inPercent(probability) {
-  return probability < 0.001 ? "<0.1%" : `${(100 * probability).toFixed(1)}%`;
+  if (probability < 0.001) return "<0.1%";
+  return probability > 0.999 ? ">99.9%" : `${(100 * probability).toFixed(1)}%`;
 }
 
 function spoken(cards) {
