@@ -1,9 +1,11 @@
 """The images that a run was trained and tested on, if they are still there."""
 
 import os
-from pathlib import Path
+from functools import lru_cache
+from json import dumps, loads
 
 from emnist.data.module import DataModule
+from emnist.data.sources.emnist import is_stored
 from emnist.errors import UserError
 from emnist.runs.result import Result
 
@@ -11,20 +13,28 @@ from emnist.runs.result import Result
 def images_of(result: Result) -> DataModule:
     """The data of a finished run, split into the same folds, from where they were then or else from $EMNIST_ROOT.
 
-    Raises UserError if they are gone, or others now.
+    Nothing is downloaded. Raises UserError if they are gone, or others now.
     """
-    source = dict(result.config["data"])
-    if source["name"] == "emnist" and not (Path(source["root"]) / "EMNIST" / "raw").exists():
-        source["root"] = os.environ.get("EMNIST_ROOT", source["root"])
-    remedy = "put them back there" + (" or set EMNIST_ROOT to their folder" if source["name"] == "emnist" else "")
+    return _load(dumps(result.config["data"]), result.data.fingerprint, result.data.description)
+
+
+@lru_cache(maxsize=4)  # a report asks for those of each model several times
+def _load(config: str, fingerprint: str, description: str) -> DataModule:
+    source = loads(config)
+    remedy = "put them back there"
+    if source["name"] == "emnist":
+        remedy += " or set EMNIST_ROOT to their folder"
+        if not is_stored(source["root"], source["split"]):  # the run was copied to another machine
+            source["root"] = os.environ.get("EMNIST_ROOT", source["root"])
+        if not is_stored(source["root"], source["split"]):
+            raise UserError(f"data.root={source['root']}: the images of the run are no longer there; {remedy}")
     try:
         data = DataModule(**source, augmentation={"name": "none"}, seed=0)
     except UserError as error:
-        reason = str(error).partition("\n")[0].removesuffix(". Either")  # of a failed download, which says more
-        raise UserError(f"the images of the run can't be read: {reason}; {remedy}") from error
-    if data.dataset.fingerprint != result.data.fingerprint:
+        raise UserError(f"the images of the run can't be read: {error}; {remedy}") from error
+    if data.dataset.fingerprint != fingerprint:
         raise UserError(
-            f"data.root={source['root']}: {data.dataset.describe()}, are not the images of the run,"
-            f" {result.data.description}; {remedy}"
+            f"data.root={source['root']}: {data.dataset.describe()}, are not the images of the run, {description};"
+            f" {remedy}"
         )
     return data

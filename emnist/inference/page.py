@@ -19,14 +19,13 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from emnist.data.dataset import Dataset
-from emnist.data.sources import load_dataset
 from emnist.errors import UserError
+from emnist.inference.images import images_of
 from emnist.inference.load import TrainedClassifier, load_run
 from emnist.models.cnn import CNN
 from emnist.models.layers import ELU, Dropout
 from emnist.models.mlp import MLP
 from emnist.models.resnet import ResidualBlock, ResNet
-from emnist.runs.config import Split
 from emnist.runs.folder import RunFolder
 from emnist.runs.result import Result
 
@@ -162,14 +161,10 @@ def find_data(reader: Reader) -> Dataset | None:
     """The images that the run was trained and tested on; None if they are not here, or others by now."""
     if reader.result is None:
         return None
-    source = {key: value for key, value in reader.result.config["data"].items() if key not in Split.model_fields}
-    if not any((Path(source["root"]) / folder).is_dir() for folder in ("EMNIST/raw", "glyphs")):
-        return None  # a page is no reason to download data
     try:
-        dataset = load_dataset(**source)
+        return images_of(reader.result).dataset
     except UserError:
         return None
-    return dataset if dataset.fingerprint == reader.result.data.fingerprint else None
 
 
 def encode(array: np.ndarray) -> str:

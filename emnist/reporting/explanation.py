@@ -14,9 +14,9 @@ from emnist.atomic import write_atomically, write_bytes
 from emnist.errors import UserError
 from emnist.figures.explanations import explanations
 from emnist.figures.style import to_png
+from emnist.inference.images import images_of
 from emnist.inference.load import TrainedClassifier, load_run
 from emnist.inference.predictions import read_files
-from emnist.inference.run_data import dataset_of
 from emnist.inference.saliency import heat_maps
 from emnist.runs.folder import RunFolder
 
@@ -66,7 +66,7 @@ def of_mistakes(folder: Path, classifier: TrainedClassifier, count: int) -> Expl
     result = RunFolder(folder).read_result()
     if result is None:
         raise UserError(f"{folder}: unfinished, so it has no mistakes on the test set; resume it, or name pictures")
-    dataset = dataset_of(result)
+    dataset = images_of(result).dataset
     probabilities = classifier.predict(dataset.test_images).numpy()
     chosen = torch.from_numpy(most_confident_mistakes(probabilities, dataset.test_labels.numpy())[:count])
     title = (

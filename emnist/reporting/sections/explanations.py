@@ -15,8 +15,8 @@ from emnist.errors import UserError
 from emnist.figures.explanations import side_by_side
 from emnist.figures.style import to_png
 from emnist.inference.faithfulness import DELETED, Faithfulness, faithfulness
+from emnist.inference.images import images_of
 from emnist.inference.load import TrainedClassifier, load_run
-from emnist.inference.run_data import dataset_of
 from emnist.inference.saliency import heat_maps
 from emnist.reporting.document import PAGE_WIDTH, Document
 from emnist.reporting.wording import model_name
@@ -78,7 +78,7 @@ def load(best: Sequence[Candidate]) -> tuple[list[Network], Dataset | None]:
             try:
                 if run.result is None:
                     continue
-                here = dataset_of(run.result)
+                here = images_of(run.result).dataset
                 if dataset is not None and here.fingerprint != dataset.fingerprint:
                     continue
                 classifier = load_run(run.folder.path)
