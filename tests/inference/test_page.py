@@ -72,7 +72,7 @@ def test_the_page_stays_below_ten_megabytes():
     assert page.ROOM * 4 * 4 / 3 < 10e6
 
 
-def test_examples_are_test_images_of_the_run(trained, characters, tmp_path):
+def test_examples_are_test_images_of_the_run(trained, characters):
     (reader,) = load_readers([trained.path])
     examples = find_examples([reader])
     assert [example["label"] for example in examples] == list("05BHNTZg")
@@ -84,7 +84,6 @@ def test_examples_are_test_images_of_the_run(trained, characters, tmp_path):
     source = {**reader.result.config["data"], "root": str(tmp_path)}
     moved = reader.result.model_copy(update={"config": {**reader.result.config, "data": source}})
     assert find_examples([others, replace(reader, result=moved), replace(reader, result=None)]) == []
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_card_says(trained, tmp_path):
