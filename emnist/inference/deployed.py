@@ -2,6 +2,7 @@
 
 import io
 import json
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -55,7 +56,9 @@ def to_pt2(program: ExportedProgram, metadata: dict[str, str]) -> bytes:
 
 def load_pt2(content: bytes) -> Callable[[Tensor], Tensor]:
     """uint8 [N, 28, 28] → float32 [N, classes]."""
-    return torch.export.load(io.BytesIO(content)).module()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch 2.11, about its own reading
+        return torch.export.load(io.BytesIO(content)).module()
 
 
 def largest_difference(predict: Callable[[Tensor], Tensor], classifier: TrainedClassifier, name: str) -> float:

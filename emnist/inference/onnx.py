@@ -1,6 +1,5 @@
 """ONNX: a trained classifier in one file that other programs and languages run."""
 
-import logging
 import warnings
 from collections.abc import Callable
 from importlib import import_module
@@ -25,7 +24,6 @@ def require_onnx() -> None:
 
 def to_onnx(program: ExportedProgram) -> bytes:
     """The program as an ONNX model: `images` uint8 [batch, 28, 28] → `probabilities` float32 [batch, classes]."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's exporter about itself
         exported = torch.onnx.export(
