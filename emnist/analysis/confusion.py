@@ -1,6 +1,10 @@
 """Which classes are taken for which."""
 
+from collections.abc import Sequence
+
 import numpy as np
+
+TYPICAL = ("9", "q")  # the mistake that the reference report calls typical
 
 
 def confusion_counts(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -25,3 +29,18 @@ def most_confident_mistakes(probabilities: np.ndarray, labels: np.ndarray) -> np
     predicted = probabilities.argmax(1)
     wrong = np.flatnonzero(predicted != labels)
     return wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")]
+
+
+def most_confused(
+    probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str], pair: tuple[str, str]
+) -> np.ndarray:
+    """Numbers of the images of two classes, the most probably the other one first: int64 [images of the pair].
+
+    float [N, classes], int64 [N]; none if the classes have no such pair.
+    """
+    if not set(pair) <= set(classes):
+        return np.zeros(0, np.int64)
+    a, b = (list(classes).index(name) for name in pair)
+    of_pair = np.flatnonzero((labels == a) | (labels == b))
+    other = np.where(labels[of_pair] == a, b, a)
+    return of_pair[np.argsort(-probabilities[of_pair, other], kind="stable")]

@@ -87,8 +87,15 @@ def side_by_side(
 
 
 def _figure(grid: np.ndarray, title: str, left: int = 0) -> Figure:
-    height, width = grid.shape[:2]
+    height, width = grid.shape[0], max(grid.shape[1], 8 * max(map(len, title.splitlines())))  # of a letter
     figure = Figure(figsize=((width + left) / 100, (height + 50) / 100))
     figure.suptitle(title, fontsize=11, y=1 - 8 / (height + 50), va="top")
     figure.figimage(grid, xo=left)
     return figure
+
+
+def label_of(classes: Sequence[str], true: int | None, probabilities: np.ndarray) -> str:
+    """The predicted class and its probability, after the true one if it is known and another: "9→q (87%)"."""
+    guess = int(probabilities.argmax())
+    before = "" if true is None or true == guess else f"{classes[true]}→"
+    return f"{before}{classes[guess]} ({probabilities[guess]:.0%})"

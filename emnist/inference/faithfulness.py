@@ -1,9 +1,10 @@
 """Whether heat maps show what the network uses.
 
-Two checks, both on the probability of the predicted class and without labels. *Deletion*: paper over the pixels that
-the map marks must lower it more than paper over as many random ones (Petsiuk et al., RISE, 2018). *Randomisation*: a
-network with random weights must give other maps, or they show the image alone (Adebayo et al., Sanity checks for
-saliency maps, 2018).
+Two checks, both on the predicted class and without labels. *Deletion* (Petsiuk et al., RISE, 2018): turning the pixels
+that the map marks into paper must lower the probability of the class more than doing so with the map of another image,
+which marks as many pixels in spots of the same kind, and with random pixels, most of which are paper anyway.
+*Randomisation* (Adebayo et al., Sanity checks for saliency maps, 2018): a network with random weights must give
+another map, or maps show the image alone. The maps are compared on ink, since all are 0 on most of the paper.
 """
 
 import copy
@@ -18,14 +19,16 @@ from emnist.inference.load import TrainedClassifier
 from emnist.inference.saliency import heat_maps
 
 DELETED = 0.1  # of the pixels
+INK = 64  # of 255, from which a pixel is ink
 
 
 @dataclass
 class Faithfulness:
     images: int
-    brightest: float  # by how much the probability falls if the brightest pixels of the map are deleted
+    own: float  # by how much the probability falls if the brightest pixels of the map are deleted
+    other: float  # … of the map of another image
     random: float  # … if random pixels are
-    random_weights: float  # mean correlation of the ranks of the pixels with a map by random weights
+    random_weights: float  # mean correlation of the ranks of the pixels of ink with a map by random weights
 
 
 def faithfulness(classifier: TrainedClassifier, images: Tensor, seed: int = 0) -> Faithfulness:
@@ -40,8 +43,9 @@ def faithfulness(classifier: TrainedClassifier, images: Tensor, seed: int = 0) -
         return (before.gather(1, chosen) - after).mean().item()
 
     other = heat_maps(randomized(classifier, seed), images, chosen.squeeze(1))
+    noise = torch.rand(maps.shape, generator=generator)
     return Faithfulness(
-        len(images), fall(maps), fall(torch.rand(maps.shape, generator=generator)), correlation(maps, other)
+        len(images), fall(maps), fall(maps.roll(1, 0)), fall(noise), correlation(maps, other, images >= INK)
     )
 
 
@@ -53,7 +57,7 @@ def delete(images: Tensor, order: Tensor) -> Tensor:
 
 
 def randomized(classifier: TrainedClassifier, seed: int) -> TrainedClassifier:
-    """The same network with the values of every weight in random order."""
+    """The same network with the weights of every convolution and linear layer in random order."""
     generator = torch.Generator().manual_seed(seed)
     network = copy.deepcopy(classifier.network)
     with torch.no_grad():
@@ -65,9 +69,14 @@ def randomized(classifier: TrainedClassifier, seed: int) -> TrainedClassifier:
     return TrainedClassifier(network, classifier.classes, classifier.mean, classifier.std, classifier.temperature)
 
 
-def correlation(maps: Tensor, others: Tensor) -> float:
-    """Mean over the images of Spearman's rank correlation of two maps [N, 28, 28]; NaN if all maps are constant."""
-    ranks = [stats.rankdata(one.flatten(1).numpy(), axis=1) for one in (maps, others)]  # paper ties at 0
-    a, b = (rank - rank.mean(1, keepdims=True) for rank in ranks)
-    scale = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return float(np.mean((a * b).sum(1)[scale > 0] / scale[scale > 0]))
+def correlation(maps: Tensor, others: Tensor, where: Tensor) -> float:
+    """Mean over the images of Spearman's rank correlation of two maps [N, 28, 28] on the pixels of `where`, bool.
+
+    Images on which a map is constant there don't count; NaN if all are.
+    """
+    found = []
+    for one, other, here in zip(maps.numpy(), others.numpy(), where.numpy(), strict=True):
+        a, b = (stats.rankdata(values[here]) for values in (one, other))
+        if len(a) and np.ptp(a) and np.ptp(b):
+            found.append(np.corrcoef(a, b)[0, 1])
+    return float(np.mean(found)) if found else float("nan")

@@ -4,10 +4,10 @@ Grad-CAM (Selvaraju et al., Grad-CAM: visual explanations from deep networks via
 networks with feature maps: the last ones, weighted by the gradient of the logit, added up, their positive part,
 enlarged to the image. The gradient is not averaged over places (HiResCAM, Draelos and Carin, 2020). Behind a global
 average it is the same everywhere, so for the ResNet nothing changes. The CNN's linear layer weighs each place
-differently: with the average, 23% of 600 test images had an empty map, and deleting the brightest tenth of the pixels
-lowered the probability of the class by 0.27, without it by 0.41, deleting random pixels by 0.20. For an MLP, which has
-none, gradient × input (Shrikumar et al., Not just a black box, 2016), where the input is ink, so that paper counts as
-nothing; again the positive part.
+differently: over 600 validation images, 22% of the maps with the average are empty, and deleting the brightest tenth
+of the pixels lowers the probability of the class by 0.32, without it by 0.40, deleting random pixels by 0.19. For an
+MLP, which has none, gradient × input (Shrikumar et al., Not just a black box, 2016), where the input is ink, so that
+paper counts as nothing; again the positive part.
 """
 
 import torch

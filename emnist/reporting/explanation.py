@@ -12,7 +12,7 @@ from torch import Tensor
 from emnist.analysis.confusion import most_confident_mistakes
 from emnist.atomic import write_atomically, write_bytes
 from emnist.errors import UserError
-from emnist.figures.explanations import explanations
+from emnist.figures.explanations import explanations, label_of
 from emnist.figures.style import to_png
 from emnist.inference.images import images_of
 from emnist.inference.load import TrainedClassifier, load_run
@@ -79,15 +79,14 @@ def of_mistakes(folder: Path, classifier: TrainedClassifier, count: int) -> Expl
 def write(explained: Explained, classifier: TrainedClassifier, out: Path) -> None:
     """The sheet and the arrays, each whole or not at all."""
     probabilities = classifier.predict(explained.images)
-    confidence, predicted = probabilities.max(1)
+    predicted = probabilities.argmax(1)
     maps = heat_maps(classifier, explained.images, predicted)
     classes = classifier.classes
     labels = explained.labels.tolist() if explained.labels is not None else [None] * len(predicted)
-    texts, right = [], []
-    for label, guess, p in zip(labels, predicted.tolist(), confidence.tolist(), strict=True):
-        before = "" if label is None or label == guess else f"{classes[label]}→"
-        texts.append(f"{before}{classes[guess]} ({p:.0%})")
-        right.append(None if label is None else label == guess)
+    texts = [label_of(classes, *pair) for pair in zip(labels, probabilities.numpy(), strict=True)]
+    right = [None if label is None else label == guess for label, guess in zip(labels, predicted.tolist(), strict=True)]
+    if explained.labels is None:
+        texts = [f"{Path(name).name[:10]}: {text}" for name, text in zip(explained.names, texts, strict=True)]
     figure = explanations(explained.images.numpy(), maps.numpy(), texts, right, explained.title)
     arrays = {
         "names": np.array(explained.names),

@@ -3,14 +3,15 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from emnist.analysis.confusion import most_confident_mistakes
+from emnist.analysis.confusion import TYPICAL, most_confident_mistakes, most_confused
 from emnist.data.module import DataModule
 from emnist.figures import run as figures
-from emnist.figures.explanations import explanations
+from emnist.figures.explanations import explanations, label_of
 from emnist.figures.style import to_png
 from emnist.inference.calibration import calibration_error, fit_temperature
 from emnist.inference.load import TrainedClassifier, load_run
@@ -19,7 +20,7 @@ from emnist.runs.folder import RunFolder
 from emnist.training.metrics import METRICS, EpochMetrics
 from emnist.training.recorder import Recorder
 
-EXPLAINED = 24  # mistakes
+EXPLAINED, TYPICAL_EXPLAINED = 24, 8  # test images
 
 
 @dataclass
@@ -78,8 +79,10 @@ def draw_figures(recorder: Recorder, data: DataModule, tested: Tested | None) ->
         drawn["predictions"] = figures.predictions(images, labels, predicted, classes, title)
         drawn["mistakes"] = figures.mistakes(images, labels, predicted, probabilities, classes, title)
         worst = most_confident_mistakes(probabilities, labels)[:EXPLAINED]
-        maps = heat_maps(tested.classifier, data.dataset.test_images[worst]).numpy()
-        texts = [f"{classes[labels[i]]}→{classes[predicted[i]]} ({probabilities[i, predicted[i]]:.0%})" for i in worst]
-        about = f"Most confident mistakes: true→predicted, and the pixels that speak for the predicted class\n{title}"
-        drawn["explanations"] = explanations(images[worst], maps, texts, [False] * len(worst), about)
+        chosen = np.concatenate([worst, most_confused(probabilities, labels, classes, TYPICAL)[:TYPICAL_EXPLAINED]])
+        maps = heat_maps(tested.classifier, data.dataset.test_images[chosen]).numpy()
+        texts = [label_of(classes, labels[i], probabilities[i]) for i in chosen]
+        right = (labels == predicted)[chosen].tolist()
+        about = f"The most confident mistakes, then {' and '.join(TYPICAL)}, and what speaks for the predicted class"
+        drawn["explanations"] = explanations(images[chosen], maps, texts, right, f"{about}\n{title}")
     return {name: to_png(figure) for name, figure in drawn.items()}

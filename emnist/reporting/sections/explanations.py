@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emnist.analysis.confusion import most_confident_mistakes
+from emnist.analysis.confusion import TYPICAL, most_confident_mistakes, most_confused
 from emnist.analysis.selection import Candidate
 from emnist.data.dataset import Dataset
 from emnist.errors import UserError
@@ -22,7 +22,6 @@ from emnist.reporting.document import PAGE_WIDTH, Document
 from emnist.reporting.wording import model_name
 
 SHOWN = 8  # images of a figure
-TYPICAL = ("9", "q")  # the mistake that the reference report calls typical
 CHECKED = 500  # images of the checks: the first ones of the test set
 
 
@@ -42,6 +41,9 @@ def add_explanations(document: Document, best: list[Candidate]) -> None:
     if dataset is None:
         return
     document.heading("What the networks look at")
+    named = {network.name for network in networks}
+    if absent := [name for one in best if (name := model_name(one.cell.model)) not in named]:
+        document.text(f"Without {', '.join(absent)}, whose checkpoints or test images are no longer there.")
     document.text(
         "The pixels that speak for the predicted class: Grad-CAM, weighted place by place, for networks with feature "
         f"maps, gradient × ink for the MLP. One run of the best cell of each model. Measured on {dataset.describe()}."
@@ -52,19 +54,19 @@ def add_explanations(document: Document, best: list[Candidate]) -> None:
         title = "The most confident mistakes of all models together, and what each looks at"
         png = draw(networks, dataset, worst, title)
         document.picture("figures/mistakes_explained.png", png, "Heat maps of mistakes", PAGE_WIDTH)
-    pair = typical_mistakes(networks, dataset)
+    pair = most_confused(mean, dataset.test_labels.numpy(), dataset.classes, TYPICAL)[:SHOWN]
     if len(pair):
         title = f"{' and '.join(TYPICAL)}: the test images that the models take for each other most"
         png = draw(networks, dataset, pair, title)
         document.picture("figures/typical_mistake_explained.png", png, f"Heat maps of {'/'.join(TYPICAL)}", PAGE_WIDTH)
     document.text(
-        f"Are the maps faithful? Deleting the brightest {DELETED:.0%} of the pixels should lower the probability of "
-        "the class more than deleting random ones; a network with its weights in random order should give another "
-        "map (rank correlation 0; 1 is the same map)."
+        f"Are the maps faithful? Deleting the {DELETED:.0%} of the pixels that the map marks should lower the "
+        "probability of the class more than deleting those of another image's map, or random ones. A network with its "
+        "weights in random order should give another map (rank correlation on ink near 0; 1 is the same map)."
     )
     checks = [(network.name, faithfulness(network.classifier, dataset.test_images[:CHECKED])) for network in networks]
     document.table(
-        ["model", "brightest pixels deleted>", "random pixels deleted>", "correlation with random weights>", "images>"],
+        ["model", "its map deleted>", "another image's map>", "random pixels>", "random weights>", "images>"],
         [[name, *row(check)] for name, check in checks],
     )
 
@@ -91,18 +93,6 @@ def load(best: Sequence[Candidate]) -> tuple[list[Network], Dataset | None]:
     return networks, dataset
 
 
-def typical_mistakes(networks: Sequence[Network], dataset: Dataset) -> np.ndarray:
-    """The test images of the typical pair that are most probably the other one, by all networks together."""
-    if not set(TYPICAL) <= set(dataset.classes):
-        return np.zeros(0, np.int64)
-    a, b = (dataset.classes.index(name) for name in TYPICAL)
-    mean = torch.stack([network.probabilities for network in networks]).mean(0)
-    labels = dataset.test_labels
-    of_pair = ((labels == a) | (labels == b)).nonzero()[:, 0]
-    other = torch.where(labels[of_pair] == a, mean[of_pair, b], mean[of_pair, a])
-    return of_pair[other.argsort(descending=True, stable=True)[:SHOWN]].numpy()
-
-
 def draw(networks: Sequence[Network], dataset: Dataset, chosen: np.ndarray, title: str) -> bytes:
     """The chosen test images in columns, the networks in rows."""
     images, labels = dataset.test_images[chosen], dataset.test_labels[chosen]
@@ -118,4 +108,5 @@ def draw(networks: Sequence[Network], dataset: Dataset, chosen: np.ndarray, titl
 
 
 def row(check: Faithfulness) -> list[str]:
-    return [f"−{check.brightest:.2f}", f"−{check.random:.2f}", f"{check.random_weights:.2f}", f"{check.images:,}"]
+    falls = [f"−{fall:.2f}" for fall in (check.own, check.other, check.random)]
+    return [*falls, f"{check.random_weights:.2f}", f"{check.images:,}"]
