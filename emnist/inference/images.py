@@ -13,7 +13,7 @@ from emnist.runs.result import Result
 def images_of(result: Result) -> DataModule:
     """The data of a finished run, split into the same folds, from where they were then or else from $EMNIST_ROOT.
 
-    Nothing is downloaded. Raises UserError if they are gone, or others now.
+    Nothing is downloaded; generated characters are drawn again. Raises UserError if they are gone, or others now.
     """
     return _load(dumps(result.config["data"]), result.data.fingerprint, result.data.description)
 

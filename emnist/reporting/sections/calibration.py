@@ -9,12 +9,14 @@ from emnist.reporting.wording import model_name
 
 def add_calibration(document: Document, best: list[Candidate]) -> None:
     """A table of the models whose runs have a temperature; nothing if there are none."""
-    rows = []
+    rows, without = [], []
     for candidate in best:
         runs = [run.result for run in candidate.cell.tested if run.result and run.result.temperature is not None]
         before = [result.test_ece for result in runs if result.test_ece is not None]
         after = [result.test_calibrated_ece for result in runs if result.test_calibrated_ece is not None]
-        if runs and before and after:
+        if not (runs and before and after):
+            without.append(model_name(candidate.cell.model))
+        else:
             temperatures = [result.temperature for result in runs if result.temperature is not None]
             rows.append(
                 [
@@ -34,4 +36,6 @@ def add_calibration(document: Document, best: list[Candidate]) -> None:
         "expected calibration error on the test images, with 15 bins, in points: how far confidence is from accuracy. "
         "Means over the runs. A temperature changes no class."
     )
+    if without:
+        document.text(f"Without {', '.join(without)}, whose runs have no temperature.")
     document.table(["model", "cell", "runs>", "temperature>", "ECE before>", "ECE after>"], rows)

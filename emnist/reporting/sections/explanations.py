@@ -61,8 +61,9 @@ def add_explanations(document: Document, best: list[Candidate]) -> None:
         document.picture("figures/typical_mistake_explained.png", png, f"Heat maps of {'/'.join(TYPICAL)}", PAGE_WIDTH)
     document.text(
         f"Are the maps faithful? Deleting the {DELETED:.0%} of the pixels that the map marks should lower the "
-        "probability of the class more than deleting those of another image's map, or random ones. A network with its "
-        "weights in random order should give another map (rank correlation on ink near 0; 1 is the same map)."
+        "probability of the class more than deleting those of another image's map, or random ones; where "
+        "another image's does as well, a map says little about its own image. A network with its weights in random "
+        "order should give another map (rank correlation on ink near 0; 1 is the same map)."
     )
     checks = [(network.name, faithfulness(network.classifier, dataset.test_images[:CHECKED])) for network in networks]
     document.table(
