@@ -80,16 +80,18 @@ def side_by_side(
     grid = sheet(pictures, below, verdicts)
     figure = _figure(grid, title, left=70)
     for row, name in enumerate(["", *names]):
-        height = figure.get_figheight() * 100
-        y = 1 - (50 + GAP + row * (SIDE + TEXT + GAP) + SIDE / 2) / height
-        figure.text(8 / (figure.get_figwidth() * 100), y, name, fontsize=11, va="center")
+        y = grid.shape[0] - (GAP + row * (SIDE + TEXT + GAP) + SIDE / 2)  # from the bottom
+        position = 8 / (figure.get_figwidth() * 100), y / (figure.get_figheight() * 100)
+        figure.text(*position, name, fontsize=11, va="center")
     return figure
 
 
 def _figure(grid: np.ndarray, title: str, left: int = 0) -> Figure:
-    height, width = grid.shape[0], max(grid.shape[1], 8 * max(map(len, title.splitlines())))  # of a letter
-    figure = Figure(figsize=((width + left) / 100, (height + 50) / 100))
-    figure.suptitle(title, fontsize=11, y=1 - 8 / (height + 50), va="top")
+    lines = title.splitlines()
+    height, width = grid.shape[0], max(grid.shape[1], 8 * max(map(len, lines)))  # of a letter
+    top = 14 + 18 * len(lines)
+    figure = Figure(figsize=((width + left) / 100, (height + top) / 100))
+    figure.suptitle(title, fontsize=11, y=1 - 8 / (height + top), va="top")
     figure.figimage(grid, xo=left)
     return figure
 
