@@ -21,6 +21,7 @@ SKIRT = 4  # standard deviations to which the blur reaches
 EDGE = 0.05  # of full ink, where a character ends
 REACH = 8  # strokes have soft edges as wide as the height of the character divided by this, at most
 PAPER = 0.8  # of the pixels of the margin that are paper, unless the picture is cropped to its character
+SOFT = 40  # the soft edges of strokes are about as wide as the height of the character divided by this
 NOISE = 3  # standard deviations of the paper, below which nothing is ink
 FULL = 0.7  # quantile of the pixels of strokes that is full ink
 CONTRAST = 12  # grey levels of 256 between ink and paper, below which there is nothing to read
@@ -87,7 +88,9 @@ def paper_plane(picture: np.ndarray) -> np.ndarray:
     contrast = picture[above].mean() - picture[~above].mean()
     if (np.abs(picture - plane)[margin] < contrast / 3).mean() > PAPER:
         return plane
-    paper = above if above.mean() > 0.5 else ~above
+    paper = above if above[margin].mean() > 0.5 else ~above
+    inside = ndimage.binary_erosion(paper, iterations=1 + max(picture.shape) // SOFT, border_value=1)
+    paper = inside if inside.any() else paper  # without the soft edges of strokes
     return terms @ fit_plane(terms[paper], picture[paper])
 
 
