@@ -67,9 +67,10 @@ def split_level(picture: np.ndarray) -> float:
     counts, edges = np.histogram(picture, 256)
     levels = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)[:-1]
-    sums = np.cumsum(counts * levels)
     above = picture.size - below
-    between = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
+    sums = np.cumsum(counts * levels)
+    means = sums[:-1] / np.maximum(below, 1), (sums[-1] - sums[:-1]) / np.maximum(above, 1)
+    between = below * above * (means[0] - means[1]) ** 2
     return float(edges[1 + between.argmax()])
 
 
@@ -83,7 +84,7 @@ def paper_plane(picture: np.ndarray) -> np.ndarray:
     margin = margin_of(picture.shape)
     plane = terms @ fit_plane(terms[margin], picture[margin])
     above = picture > split_level(picture)
-    if not above.any():
+    if above.all() or not above.any():
         return plane
     contrast = picture[above].mean() - picture[~above].mean()
     if (np.abs(picture - plane)[margin] < contrast / 3).mean() > PAPER:

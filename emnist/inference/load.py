@@ -34,9 +34,9 @@ class TrainedClassifier:
     def read(self, pictures: Iterable[Picture], ink: str = "auto") -> Tensor:
         """Pictures of one character each, of any size → calibrated probabilities float32 [N, classes].
 
-        A picture is the path of an image file, a PIL image, or an array or tensor [H, W], [H, W, 1] or [H, W, 3] from 0
-        (black) to 255. `ink` is dark, light, or auto, which finds out. Raises UserError for one that can't be read or is
-        empty, ValueError for an array of another shape or range; both name it by its path, or its number from 0.
+        A picture is the path of an image file, a PIL image, or an array or tensor [H, W], [H, W, 1] or [H, W, 3] from
+        0 (black) to 255. `ink` is dark, light, or auto, which finds out. Raises UserError for one that can't be read or
+        is empty, ValueError for an array of another shape or range; both name it by its path, or its number from 0.
         """
         if isinstance(pictures, str | Path | Image.Image | np.ndarray | Tensor):
             raise ValueError(f"pictures is one {type(pictures).__name__}; give a list of pictures")
