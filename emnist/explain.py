@@ -16,7 +16,8 @@ def main() -> None:
     add("run", metavar="RUN", help="folder of a run")
     add("pictures", nargs="*", metavar="PICTURE", help="image files, folders, or -; default: mistakes")
     add("--mistakes", type=int, metavar="N", help="the most confident mistakes on the test set (default: 40)")
-    add("--ink", choices=["auto", "dark", "light"], default="auto", help="on the paper of pictures (default: find out)")
+    help_ink = "whether the ink is darker or lighter than the paper (default: auto)"
+    add("--ink", choices=["auto", "dark", "light"], default="auto", help=help_ink)
     add("--out", type=Path, metavar="FOLDER", help="default: explanations/ in the folder of the run")
     arguments = parser.parse_intermixed_args()
     with one_line_errors():

@@ -16,7 +16,8 @@ def main() -> None:
     add = parser.add_argument
     add("arguments", nargs="+", metavar="RUN|PICTURE", help="folders of runs, then image files, folders, or -")
     add("--sheet", action="store_true", help="each picture is a page: find all characters, in reading order")
-    add("--ink", choices=["auto", "dark", "light"], default="auto", help="on its paper (default: find out)")
+    help_ink = "whether the ink is darker or lighter than the paper (default: auto)"
+    add("--ink", choices=["auto", "dark", "light"], default="auto", help=help_ink)
     add("--top", type=int, default=5, metavar="N", help="classes of each character (default: 5)")
     add("--out", type=Path, metavar="FILE", help="write the table as CSV; default: print it")
     arguments = parser.parse_intermixed_args()

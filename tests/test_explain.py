@@ -69,12 +69,13 @@ def test_pictures(run, trained, characters, tmp_path):
             "nowhere: not the folder of a run with a finished epoch (nowhere/checkpoints/best.ckpt is missing)",
         ),
         (["RUN", "a.png", "--mistakes", "3"], "--mistakes and pictures: give one of them"),
+        (["RUN", "RUN"], "RUN: a run among the pictures; give one run, then pictures"),
         (["RUN", "--mistakes", "0"], "--mistakes=0: must be at least 1"),
     ],
 )
 def test_wrong_arguments(run, trained, arguments, error):
     code, out, err = run(*(trained.path if one == "RUN" else one for one in arguments))
-    assert (code, out, err) == (1, [], [f"error: {error}"])
+    assert (code, out, err) == (1, [], [f"error: {error}".replace("RUN", str(trained.path))])
 
 
 def test_a_run_without_a_result(run, finished):

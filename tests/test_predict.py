@@ -1,5 +1,7 @@
 import csv
 import io
+import os
+import shutil
 import sys
 
 import numpy as np
@@ -18,7 +20,7 @@ def run(tmp_path, monkeypatch, capsys):
 
     def command(*arguments: object, stdin: str = ""):
         monkeypatch.setattr(sys, "argv", ["emnist.predict", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(os.fsencode(stdin))))
         code = 0
         try:
             predict.main()
@@ -127,13 +129,65 @@ def test_bad_pictures_are_named_and_the_others_read(run, trained, pictures, tmp_
         (["nowhere", "a.png"], "nowhere: not the folder of a run with a finished epoch; give one before the pictures"),
         (["RUN"], "no pictures given: name image files, folders of them, or - for a list on standard input"),
         (["RUN", "void"], "void: no image files in this folder, nor a run with a finished epoch"),
+        (["RUN", "-"], "standard input: no files listed"),
+        (["nowhere", "RUN", "a.png"], "nowhere: no such folder; runs come first, then pictures"),
+        (
+            ["void", "RUN", "a.png"],
+            "void: not the folder of a run with a finished epoch; runs come first, then pictures",
+        ),
+        (["RUN", "unfinished"], "unfinished: a run without a finished epoch; give finished runs, then pictures"),
+        (
+            ["x" * 5000, "a.png"],
+            f"{'x' * 5000}: not the folder of a run with a finished epoch; give one before the pictures",
+        ),
         (["RUN", "a.png", "--top", "0"], "--top=0: must be at least 1"),
     ],
 )
 def test_wrong_arguments(run, trained, tmp_path, arguments, error):
     (tmp_path / "void").mkdir()
+    (tmp_path / "unfinished" / "figures").mkdir(parents=True)
+    (tmp_path / "unfinished" / "config.yaml").touch()
+    Image.new("L", (80, 80)).save(tmp_path / "unfinished" / "figures" / "a.png")
     code, out, err = run(*(trained.path if one == "RUN" else one for one in arguments))
     assert (code, out, err) == (1, "", [f"error: {error}"])
+
+
+def test_a_folder_without_pictures_does_not_stop_the_others(run, trained, pictures, tmp_path):
+    (tmp_path / "void").mkdir()
+    code, out, err = run(trained.path, "void", pictures / "1.png")
+    assert code == 1
+    assert [line.split(": ")[0] for line in out.splitlines()] == [f"{pictures}/1.png"]
+    assert err == ["error: void: no image files in this folder, nor a run with a finished epoch"]
+
+
+def test_the_figures_of_runs_are_no_pictures(run, trained, pictures):
+    shutil.copytree(trained.path, pictures / "run")
+    Image.open(pictures / "1.png").save(pictures / "run" / "figure.png")
+    _, out, _ = run(trained.path, pictures)
+    assert len(out.splitlines()) == 6
+
+
+def test_a_name_that_is_not_utf8(run, trained, pictures, tmp_path):
+    odd = os.fsdecode(b"caf\xe9.png")
+    shutil.copy(pictures / "1.png", odd)
+    for arguments, stdin in (([odd], ""), (["-"], f"{odd}\n")):
+        code, _, err = run(trained.path, *arguments, "--out", "p.csv", stdin=stdin)
+        assert (code, err) == (0, [])
+        assert [row["file"] for row in rows(tmp_path / "p.csv")] == ["caf\ufffd.png"]
+        code, out, _ = run(trained.path, *arguments, stdin=stdin)
+        assert code == 0
+        assert out.startswith("caf\ufffd.png: ")
+
+
+def test_a_run_and_a_page_given_twice(run, trained, pictures, tmp_path):
+    code, _, _ = run(trained.path, f"{trained.path}/", pictures / "1.png", "--out", "p.csv")
+    assert code == 0
+    assert len(rows(tmp_path / "p.csv")) == 1
+    _, out, _ = run(trained.path, "--sheet", pictures / "1.png", pictures / "1.png")
+    lines = out.splitlines()
+    assert len(lines) >= 4
+    assert lines[-1] == lines[-2]
+    assert lines[-1].startswith(f"{pictures}/1.png: ")
 
 
 def test_transparent_and_16_bit_files(run, trained, pictures, tmp_path):

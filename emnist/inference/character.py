@@ -13,15 +13,19 @@ from scipy import ndimage
 
 from emnist.errors import UserError
 
+INKS = ("auto", "dark", "light")
 PIXELS = 28
 BORDER = 2
 HEIGHT = 120  # pixels of the longer side of a character before the blur: in their scans it has up to 128
 SKIRT = 4  # standard deviations to which the blur reaches
 EDGE = 0.05  # of full ink, where a character ends
 REACH = 8  # strokes have soft edges as wide as the height of the character divided by this, at most
+PAPER = 0.8  # of the pixels of the margin that are paper, unless the picture is cropped to its character
+SOFT = 40  # the soft edges of strokes are about as wide as the height of the character divided by this
 NOISE = 3  # standard deviations of the paper, below which nothing is ink
 FULL = 0.7  # quantile of the pixels of strokes that is full ink
 CONTRAST = 12  # grey levels of 256 between ink and paper, below which there is nothing to read
+LONGEST = 2000  # pixels of the longer side of a picture; larger ones are scaled down: 50 million took 8 s and 2 GB
 LEAST = 6  # pixels of the shorter side of a picture
 SPECK = 0.01  # of the area of the largest piece: smaller ones are dust, larger ones may be the dot of an i
 
@@ -37,6 +41,9 @@ def read_character(picture: np.ndarray, ink: str = "auto") -> np.ndarray:
     """
     if min(picture.shape) < LEAST:
         raise NoCharacter(f"no character found: {picture.shape[1]} × {picture.shape[0]} pixels are too few")
+    times = -(-max(picture.shape) // LONGEST)
+    if times > 1:
+        picture = np.asarray(Image.fromarray(picture).reduce(times))
     return emnist_image(find_ink(picture - paper_plane(picture), ink))
 
 
@@ -55,18 +62,48 @@ def margin_of(shape: tuple[int, ...]) -> np.ndarray:
     return margin
 
 
+def split_level(picture: np.ndarray) -> float:
+    """The grey level that splits a picture best into two (Otsu, 1979)."""
+    counts, edges = np.histogram(picture, 256)
+    levels = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)[:-1]
+    above = picture.size - below
+    sums = np.cumsum(counts * levels)
+    means = sums[:-1] / np.maximum(below, 1), (sums[-1] - sums[:-1]) / np.maximum(above, 1)
+    between = below * above * (means[0] - means[1]) ** 2
+    return float(edges[1 + between.argmax()])
+
+
 def paper_plane(picture: np.ndarray) -> np.ndarray:
-    """The grey level of the paper, float [H, W]: a plane through the margin, since light falls from one side."""
+    """The grey level of the paper, float [H, W]: a plane through the margin, since light falls from one side.
+
+    A picture cropped to its character has ink in its margin. Then paper is the larger of the picture's two grey levels.
+    """
     y, x = np.indices(picture.shape, dtype=np.float32)
     terms = np.stack([np.ones_like(x), x / picture.shape[1], y / picture.shape[0]], -1)
     margin = margin_of(picture.shape)
-    here, levels = terms[margin], picture[margin].astype(np.float32)
+    plane = terms @ fit_plane(terms[margin], picture[margin])
+    above = picture > split_level(picture)
+    if above.all() or not above.any():
+        return plane
+    contrast = picture[above].mean() - picture[~above].mean()
+    if (np.abs(picture - plane)[margin] < contrast / 3).mean() > PAPER:
+        return plane
+    paper = above if above[margin].mean() > 0.5 else ~above
+    inside = ndimage.binary_erosion(paper, iterations=1 + max(picture.shape) // SOFT, border_value=1)
+    paper = inside if inside.any() else paper  # without the soft edges of strokes
+    return terms @ fit_plane(terms[paper], picture[paper])
+
+
+def fit_plane(terms: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Coefficients, float [3], of the plane through most of these levels, float [N], at the places float [N, 3]."""
+    levels = levels.astype(np.float32)
     coefficients = np.array([np.median(levels), 0, 0], np.float32)
-    for _ in range(2):  # once without the ink that reaches the margin, then again from there
-        residual = np.abs(levels - here @ coefficients)
+    for _ in range(2):  # once without the ink among them, then again from there
+        residual = np.abs(levels - terms @ coefficients)
         near = residual <= max(3 * float(np.median(residual)), 2.0)
-        coefficients = np.linalg.lstsq(here[near], levels[near], rcond=None)[0]
-    return terms @ coefficients
+        coefficients = np.linalg.lstsq(terms[near], levels[near], rcond=None)[0]
+    return coefficients
 
 
 def emnist_image(ink: np.ndarray) -> np.ndarray:
@@ -82,9 +119,10 @@ def emnist_image(ink: np.ndarray) -> np.ndarray:
 
 
 def character_mask(ink: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Where the character is, bool [H, W], and its level of full ink. Raises NoCharacter."""
-    noise = 1.4826 * float(np.median(np.abs(ink[margin_of(ink.shape)])))
+    """Where the character is, bool [H, W], its level of full ink, and the noise of the paper. Raises NoCharacter."""
     highest = np.sort(ink, axis=None)[-max(4, ink.size // 1000)]
+    paper = np.abs(ink[margin_of(ink.shape) & (ink < highest / 2)])
+    noise = 1.4826 * float(np.median(paper)) if paper.size else 0.0
     strong = ink[ink > highest / 2]
     level = float(np.quantile(strong, FULL)) if len(strong) else 0.0
     if level < max(CONTRAST, 4 * noise):

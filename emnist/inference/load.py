@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from emnist.data.batches import EVALUATION_BATCH, normalize
 from emnist.errors import UserError
-from emnist.inference.character import read_character
+from emnist.inference.character import INKS, read_character
 from emnist.inference.picture import Picture, as_grey
 from emnist.models import build_model
 from emnist.runs.folder import RunFolder
@@ -33,11 +34,24 @@ class TrainedClassifier:
     def read(self, pictures: Iterable[Picture], ink: str = "auto") -> Tensor:
         """Pictures of one character each, of any size → calibrated probabilities float32 [N, classes].
 
-        A picture is the path of an image file, a PIL image, or an array [H, W] or [H, W, 3] from 0 (black) to 255.
-        `ink` is dark, light, or auto, which finds out. Raises UserError for one that can't be read or is empty.
+        A picture is the path of an image file, a PIL image, or an array or tensor [H, W], [H, W, 1] or [H, W, 3] from
+        0 (black) to 255. `ink` is dark, light, or auto, which finds out. Raises UserError for one that can't be read or
+        is empty, ValueError for an array of another shape or range; both name it by its path, or its number from 0.
         """
-        images = [read_character(as_grey(picture), ink) for picture in pictures]
+        if isinstance(pictures, str | Path | Image.Image | np.ndarray | Tensor):
+            raise ValueError(f"pictures is one {type(pictures).__name__}; give a list of pictures")
+        if ink not in INKS:
+            raise ValueError(f"ink={ink!r}: give {', '.join(INKS)}")
+        images = [self._read_one(i, picture, ink) for i, picture in enumerate(pictures)]
         return self.predict(np.stack(images) if images else np.zeros((0, 28, 28), np.uint8))
+
+    def _read_one(self, number: int, picture: Picture, ink: str) -> np.ndarray:
+        """uint8 [28, 28]; errors name the picture."""
+        try:
+            return read_character(as_grey(picture), ink)
+        except (UserError, ValueError) as error:
+            name = str(picture) if isinstance(picture, str | Path) else f"picture {number}"
+            raise type(error)(str(error) if str(error).startswith(name) else f"{name}: {error}") from error
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Calibrated: float [N, classes] → float [N, classes]."""

@@ -5,31 +5,42 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
 
 from emnist.errors import UserError
 
-Picture = str | Path | Image.Image | np.ndarray
+Picture = str | Path | Image.Image | np.ndarray | Tensor
 
-MOST_PIXELS = 50_000_000  # of a file that is read: 200 MB as floats; phones take 12 to 50 million
+MOST_PIXELS = 50_000_000  # of a file that is read; phones take 12 to 50 million
 
 
 def as_grey(picture: Picture) -> np.ndarray:
-    """The grey levels of a picture in memory or in a file, float32 [H, W] from 0 (black) to 255."""
+    """The grey levels of a picture in memory or in a file, float32 [H, W] from 0 (black) to 255, upright.
+
+    Raises UserError as open_picture does, and ValueError for an array of another shape or range.
+    """
     if isinstance(picture, str | Path):
         return open_picture(Path(picture))
     if isinstance(picture, Image.Image):
         return grey_levels(picture)
-    if picture.ndim == 3:
-        return grey_levels(Image.fromarray(picture.astype(np.uint8)))
-    if picture.ndim != 2 or not picture.size:
+    levels = np.asarray(picture)
+    if levels.ndim == 3 and levels.shape[2] == 1:
+        levels = levels[:, :, 0]
+    if not levels.size or (levels.ndim != 2 and (levels.ndim != 3 or levels.shape[2] != 3)):
         raise ValueError(f"a picture has the shape {list(picture.shape)}; give [H, W] or [H, W, 3]")
-    return picture.astype(np.float32)
+    if levels.dtype == bool:
+        levels = levels * np.uint8(255)
+    elif levels.dtype.kind == "f" and levels.max() <= 1:
+        raise ValueError(f"a picture has levels up to {levels.max():g}; give levels from 0 to 255")
+    if levels.ndim == 3:
+        return grey_levels(Image.fromarray(levels.astype(np.uint8)))
+    return levels.astype(np.float32)
 
 
 def open_picture(path: Path) -> np.ndarray:
     """The grey levels of an image file, float32 [H, W] from 0 (black) to 255, upright as its camera says.
 
-    Transparent pixels are white. Raises UserError for a file that is no image, damaged or too large.
+    Of several frames or pages, the first. Raises UserError for a file that is no image, damaged or too large.
     """
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # Pillow's limit of pixels is larger
@@ -38,7 +49,7 @@ def open_picture(path: Path) -> np.ndarray:
                 raise UserError(
                     f"{path}: {size}; more than {MOST_PIXELS / 1e6:.0f} million are not read, scale it down"
                 )
-            return grey_levels(ImageOps.exif_transpose(image))
+            return grey_levels(image)
     except UnidentifiedImageError as error:
         raise UserError(f"{path}: not an image") from error
     except FileNotFoundError as error:
@@ -53,11 +64,20 @@ def open_picture(path: Path) -> np.ndarray:
 
 
 def grey_levels(image: Image.Image) -> np.ndarray:
-    """float32 [H, W] from 0 to 255 of an image of any mode."""
+    """float32 [H, W] from 0 to 255 of an image of any mode, upright as its camera says.
+
+    Transparent pixels become white, or black if what is opaque is light.
+    """
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):  # 16 bits a pixel, as scanners write
         levels = np.asarray(image, np.float32)
-        return levels / 257 if image.mode != "F" and levels.max(initial=0) > 255 else levels
+        most = levels.max(initial=0)
+        if image.mode == "F":
+            return levels * 255 if most <= 1 else levels
+        return levels / 257 if most > 255 else levels
     if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
+        image = image.convert("RGBA")
+        opaque = np.asarray(image.convert("L"))[np.asarray(image.getchannel("A")) > 127]
+        paper = "black" if opaque.size and opaque.mean() > 127.5 else "white"
+        image = Image.alpha_composite(Image.new("RGBA", image.size, paper), image)
     return np.asarray(image.convert("L"), np.float32)

@@ -2,9 +2,11 @@
 
 import csv
 import io
+import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,12 @@ class Character:
     file: Path
     image: np.ndarray  # uint8 [28, 28]
     box: Box | None = None  # on a page
+    reading: int = 0  # counts the files as they were read, since one may be given twice
+
+    @property
+    def name(self) -> str:
+        """The file as text that can be written, whatever bytes its name has."""
+        return os.fsencode(self.file).decode("utf-8", "replace")
 
 
 @dataclass
@@ -59,19 +67,21 @@ class Predictions:
         for character, run, top in self.rows():
             box = character.box
             edges = [box.left, box.top, box.right, box.bottom] if box is not None else []
-            writer.writerow([character.file, *edges, run, *(cell for name, p in top for cell in (name, f"{p:.6f}"))])
+            writer.writerow([character.name, *edges, run, *(cell for name, p in top for cell in (name, f"{p:.6f}"))])
         write_text(path, text.getvalue())
 
     def print(self) -> None:
         """A line for each character and run; of pages also the text by the last run, or the average."""
         for character, run, top in self.rows():
             box = character.box
-            where = f"{character.file}" + (f" at {box.left},{box.top}" if box is not None else "")
+            where = character.name + (f" at {box.left},{box.top}" if box is not None else "")
             classes = "  ".join(f"{name} {p:6.1%}" for name, p in top)
             print(f"{where}: {classes}" + (f"  ({run})" if len(self.runs) > 1 else ""))
-        for file in dict.fromkeys(character.file for character in self.characters if character.box is not None):
-            text = "".join(top[0][0] for one, run, top in self.rows() if one.file == file and run == self.runs[-1])
-            print(f"{file}: {text}")
+        last = [(character, top) for character, run, top in self.rows() if run == self.runs[-1]]
+        for _, group in groupby(last, key=lambda pair: pair[0].reading):
+            page = list(group)
+            if page[0][0].box is not None:
+                print(f"{page[0][0].name}: " + "".join(top[0][0] for _, top in page))
 
 
 def predict_files(arguments: Sequence[str], sheet: bool, ink: str, count: int) -> tuple[Predictions, list[str]]:
@@ -82,15 +92,13 @@ def predict_files(arguments: Sequence[str], sheet: bool, ink: str, count: int) -
     """
     if count < 1:
         raise UserError(f"--top={count}: must be at least 1")
-    runs = [argument for argument in arguments if argument != "-" and is_run(Path(argument))]
-    if not runs:
-        raise UserError(f"{arguments[0]}: not the folder of a run with a finished epoch; give one before the pictures")
-    if len(runs) == len(arguments):
+    runs, pictures = split_arguments(arguments)
+    if not pictures:
         raise UserError("no pictures given: name image files, folders of them, or - for a list on standard input")
     classifiers = [load_run(run) for run in runs]
     if any(classifier.classes != classifiers[0].classes for classifier in classifiers):
         raise UserError(f"{', '.join(runs)}: their classes differ, so they have no average; give one run at a time")
-    characters, problems = read_files([argument for argument in arguments if argument not in runs], sheet, ink)
+    characters, problems = read_files(pictures, sheet, ink)
     predictions = Predictions(characters, runs, count=min(count, len(classifiers[0].classes)))
     if characters:
         images = np.stack([character.image for character in characters])
@@ -104,43 +112,82 @@ def predict_files(arguments: Sequence[str], sheet: bool, ink: str, count: int) -
     return predictions, problems
 
 
-def is_run(path: Path) -> bool:
-    return RunFolder(path).best.exists()
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Runs, each once, and what comes after them.
+
+    Raises UserError if there is no run, or something else before one: a mistyped run must not change the average.
+    """
+    are_runs = [argument != "-" and is_run(argument) for argument in arguments]
+    if True not in are_runs:
+        raise UserError(f"{arguments[0]}: not the folder of a run with a finished epoch; give one before the pictures")
+    count = len(are_runs) - are_runs[::-1].index(True)
+    for argument, here in zip(arguments[:count], are_runs, strict=False):
+        if not here:
+            what = "not the folder of a run with a finished epoch" if os.path.exists(argument) else "no such folder"
+            raise UserError(f"{argument}: {what}; runs come first, then pictures")
+    runs = {Path(argument).resolve(): argument for argument in arguments[:count]}
+    return list(runs.values()), list(arguments[count:])
 
 
-def files_of(arguments: Iterable[str]) -> Iterator[Path]:
-    """The files that the arguments name. Raises UserError for a folder without pictures."""
+def is_run(path: str | Path) -> bool:
+    return os.path.exists(RunFolder(path).best)  # False for a name that is too long, which Path.exists raises for
+
+
+def holds_run(path: Path) -> bool:
+    """Whether a folder is that of a run, finished or not: its figures are no pictures to read."""
+    run = RunFolder(path)
+    return run.config.exists() or run.result.exists() or run.best.parent.exists()
+
+
+def files_of(argument: str) -> list[Path]:
+    """The files that an argument names: itself, the image files in a folder, or the lines of standard input for -.
+
+    Raises UserError for the folder of a run.
+    """
+    if argument == "-":
+        return [Path(os.fsdecode(line)) for line in map(bytes.strip, sys.stdin.buffer) if line]
+    if not os.path.isdir(argument):
+        return [Path(argument)]
+    if is_run(argument):
+        raise UserError(f"{argument}: a run among the pictures; give one run, then pictures")
+    if holds_run(Path(argument)):
+        raise UserError(f"{argument}: a run without a finished epoch; give finished runs, then pictures")
+    suffixes = Image.registered_extensions()
+    found: list[Path] = []
+    for place, folders, names in os.walk(argument):
+        folders[:] = [folder for folder in folders if not holds_run(Path(place, folder))]
+        found += [Path(place, name) for name in names if Path(name).suffix.lower() in suffixes]
+    return sorted(file for file in found if file.is_file())
+
+
+def read_files(arguments: Sequence[str], sheet: bool, ink: str) -> tuple[list[Character], list[str]]:
+    """The characters in these files and folders, and an error for each that can't be read.
+
+    Raises UserError for the folder of a run.
+    """
+    characters: list[Character] = []
+    problems: list[str] = []
+    reading = 0
     for argument in arguments:
-        path = Path(argument)
-        if argument == "-":
-            yield from (Path(line) for line in map(str.strip, sys.stdin) if line)
-        elif path.is_dir():
-            suffixes = Image.registered_extensions()
-            found = sorted(one for one in path.rglob("*") if one.suffix.lower() in suffixes and one.is_file())
-            if not found:
-                raise UserError(f"{path}: no image files in this folder, nor a run with a finished epoch")
-            yield from found
-        else:
-            yield path
-
-
-def read_files(names: Sequence[str], sheet: bool, ink: str) -> tuple[list[Character], list[str]]:
-    """The characters in these files and folders, and an error for each file that can't be read."""
-    characters, problems = [], []
-    for file in files_of(names):
-        try:
-            characters += read(file, sheet, ink)
-        except UserError as error:
-            problems.append(str(error) if str(error).startswith(str(file)) else f"{file}: {error}")
+        files = files_of(argument)
+        if not files:
+            nothing = "no image files in this folder, nor a run with a finished epoch"
+            problems.append("standard input: no files listed" if argument == "-" else f"{argument}: {nothing}")
+        for file in files:
+            try:
+                characters += read(file, sheet, ink, reading)
+            except UserError as error:
+                problems.append(str(error) if str(error).startswith(str(file)) else f"{file}: {error}")
+            reading += 1
     return characters, problems
 
 
-def read(file: Path, sheet: bool, ink: str) -> list[Character]:
-    """The characters of a file. Raises UserError, and NoCharacter if there are none."""
+def read(file: Path, sheet: bool, ink: str, reading: int) -> list[Character]:
+    """The characters of a file, the `reading`-th. Raises UserError, and NoCharacter if there are none."""
     picture = open_picture(file)
     if not sheet:
-        return [Character(file, read_character(picture, ink))]
-    return [Character(file, image, box) for box, image in find_characters(picture, ink)]
+        return [Character(file, read_character(picture, ink), reading=reading)]
+    return [Character(file, image, box, reading) for box, image in find_characters(picture, ink)]
 
 
 def average(probabilities: Sequence[Tensor]) -> Tensor:

@@ -1,5 +1,9 @@
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import emnist
@@ -7,7 +11,7 @@ from emnist.data.sources.glyphs import FONT_FOLDER
 from emnist.errors import UserError
 from emnist.inference.character import NoCharacter, read_character
 from tests.fixtures.jobs import train_in
-from tests.fixtures.pictures import TAKEN
+from tests.fixtures.pictures import TAKEN, cropped, enlarged, on_paper
 from tests.fixtures.real_data import real_data
 
 STEP = np.zeros((120, 90), np.float32)
@@ -48,11 +52,14 @@ def test_size_place_and_polarity_do_not_matter():
 
 def test_a_told_polarity_is_believed():
     on_card = np.full((100, 100), 200.0, np.float32)
-    on_card[30:70, 45:55] = 20  # dark ink,
-    on_card[10:14, 10:90] = 255  # and a light stripe
-    dark, light = (read_character(on_card, ink) for ink in ("dark", "light"))
-    assert dark.mean(1).argmax() != light.mean(1).argmax() or not np.array_equal(dark, light)
-    assert (light[:, 13:15] > 100).any(1).sum() < (dark[:, 13:15] > 100).any(1).sum()
+    on_card[30:70, 45:55] = 20  # an upright bar of dark ink,
+    on_card[10:14, 10:90] = 255  # and a light stripe across
+    auto, dark, light = (read_character(on_card, ink) > 100 for ink in ("auto", "dark", "light"))
+    assert np.array_equal(auto, dark)
+    assert dark.any(1).sum() >= 23
+    assert dark.any(0).sum() <= 8
+    assert light.any(1).sum() <= 4
+    assert light.any(0).sum() >= 23
 
 
 @pytest.mark.parametrize(
@@ -102,17 +109,69 @@ def reader(tmp_path_factory):
     return emnist.load_run(folder)
 
 
+@pytest.fixture(scope="session")
+def mlp_reader(tmp_path_factory):
+    """An MLP trained on real handwriting for two epochs."""
+    folder = tmp_path_factory.mktemp("mlp_reader")
+    train_in(folder, "model=mlp", "trainer.max_epochs=2", "trainer.accelerator=cpu")
+    return emnist.load_run(folder)
+
+
 @real_data
-def test_pictures_of_real_characters_read_as_well_as_the_images_themselves(reader, real_test_set):
+def test_pictures_of_real_characters_read_as_well_as_the_images_themselves(reader, mlp_reader, real_test_set):
     images, labels = real_test_set
     images, labels = images[:1000], labels[:1000]
-    direct = (reader.predict(images).argmax(1).numpy() == labels).mean()
-    assert direct > 0.75
+
+    def accuracy(classifier, images):
+        return (classifier.predict(images).argmax(1).numpy() == labels).mean()
+
+    assert accuracy(reader, images) > 0.75
+    assert accuracy(mlp_reader, images) > 0.6
     for name, take in TAKEN.items():
         random = np.random.default_rng(0)
-        pictures = [take(image, random) for image in images]
-        accuracy = (reader.read(pictures).argmax(1).numpy() == labels).mean()
-        assert accuracy > direct - 0.02, name
+        read = np.stack([read_character(take(image, random)) for image in images])
+        assert accuracy(reader, read) > accuracy(reader, images) - 0.02, name
+        # A fully trained MLP loses up to 2.2 points on 2,000 test images.
+        assert accuracy(mlp_reader, read) > accuracy(mlp_reader, images) - 0.03, name
+
+
+@real_data
+def test_pictures_cropped_to_their_character(reader, real_test_set):
+    images, labels = real_test_set
+    images, labels = images[:400], labels[:400]
+    random = np.random.default_rng(0)
+    for name, take in {
+        "enlarged": lambda i: enlarged(i, 6),
+        "on paper": lambda i: on_paper(enlarged(i, 6), random),
+    }.items():
+        wide = [take(image) for image in images]
+        tight = [cropped(picture, image) for picture, image in zip(wide, images, strict=True)]
+        empty, right = 0, []
+        for pictures in (wide, tight):
+            right.append(0)
+            for picture, label in zip(pictures, labels, strict=True):
+                try:
+                    right[-1] += int(reader.read([picture]).argmax() == label)
+                except NoCharacter:
+                    empty += 1
+        assert right[1] >= right[0] - 0.02 * len(labels), name
+        assert empty <= 4, name
+
+
+def test_a_thick_character_without_paper_around():
+    """More ink than paper, also in the margin."""
+    ring = letter("O", 200, "DejaVuSans-Bold")
+    rows, columns = np.flatnonzero((ring < 128).any(1)), np.flatnonzero((ring < 128).any(0))
+    tight = ring[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    assert np.abs(read_character(tight).astype(int) - read_character(ring)).mean() < 8
+
+
+def test_a_large_picture_is_scaled_down():
+    large = np.kron(STEP, np.ones((50, 50), np.float32))  # 27 million pixels
+    start = time.perf_counter()
+    image = read_character(large)
+    assert time.perf_counter() - start < 3
+    assert np.abs(image.astype(int) - read_character(STEP)).max() <= 40
 
 
 @real_data
@@ -133,6 +192,63 @@ def test_reading_needs_a_picture(trained, tmp_path):
     with pytest.raises(ValueError, match=r"give \[H, W\] or \[H, W, 3\]"):
         classifier.read([np.zeros(7)])
     assert classifier.read([]).shape == (0, 47)
+
+
+def test_errors_name_the_picture(trained, tmp_path):
+    classifier = emnist.load_run(trained.path)
+    blank, good = np.full((50, 50), 255.0), letter("A", 60)
+    Image.fromarray(blank.astype(np.uint8)).save(tmp_path / "blank.png")
+    with pytest.raises(NoCharacter, match="^picture 1: no character found"):
+        classifier.read([good, blank])
+    with pytest.raises(NoCharacter, match="blank.png: no character found"):
+        classifier.read([good, str(tmp_path / "blank.png")])
+    with pytest.raises(ValueError, match="^picture 0: a picture has levels up to 1; give levels from 0 to 255"):
+        classifier.read([good / 255])
+    with pytest.raises(ValueError, match="ink='blue': give auto, dark, light"):
+        classifier.read([good], ink="blue")
+
+
+@pytest.mark.parametrize(
+    "one", ["a.png", Path("a.png"), np.zeros((50, 50)), torch.zeros(50, 50), Image.new("L", (50, 50))]
+)
+def test_a_picture_instead_of_a_list(trained, one):
+    with pytest.raises(ValueError, match="give a list of pictures"):
+        emnist.load_run(trained.path).read(one)
+
+
+def test_arrays_of_other_kinds_read_alike(trained):
+    grey = np.where(letter("A", 60) > 127, 255, 0).astype(np.uint8)
+    pictures = [grey, grey > 0, grey[:, :, None], torch.from_numpy(grey), torch.from_numpy(np.stack([grey] * 3, -1))]
+    first, *others = emnist.load_run(trained.path).read(pictures)
+    assert all((other == first).all() for other in others)
+
+
+def test_images_of_all_modes_read_alike(trained, tmp_path):
+    grey = Image.fromarray(letter("A", 60).astype(np.uint8))
+    turned = grey.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 270° for viewing
+    turned.save(tmp_path / "turned.png", exif=exif)
+    binary = grey.point(lambda level: 255 * (level > 127))
+    palette = binary.convert("P")
+    palette.info["transparency"] = 255  # the paper
+    palette.save(tmp_path / "palette.png", transparency=255)
+    Image.fromarray(np.asarray(grey, np.float32) / 255).save(tmp_path / "float.tif")
+    white = Image.merge("LA", (Image.new("L", grey.size, 255), grey.point(lambda level: 255 - level)))
+    white.save(tmp_path / "white.png")
+    classifier = emnist.load_run(trained.path)
+    names = ["turned.png", "palette.png", "float.tif", "white.png"]
+    expected = classifier.read([grey, binary, grey, grey])
+    assert torch.allclose(classifier.read([tmp_path / name for name in names]), expected, atol=1e-4)
+    assert torch.allclose(classifier.read([Image.open(tmp_path / name) for name in names]), expected, atol=1e-4)
+    assert torch.allclose(classifier.read([grey.convert("RGB").convert("CMYK")]), expected[:1], atol=1e-2)
+
+
+def test_the_first_frame_is_read(trained, tmp_path):
+    first, second = (Image.fromarray(letter(text, 60).astype(np.uint8)) for text in "AB")
+    first.save(tmp_path / "both.gif", save_all=True, append_images=[second])
+    alone, both = emnist.load_run(trained.path).read([first, tmp_path / "both.gif"])
+    assert torch.allclose(alone, both, atol=1e-4)
 
 
 def test_a_file_an_image_and_an_array_read_alike(trained, tmp_path):

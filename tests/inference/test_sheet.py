@@ -1,8 +1,11 @@
+import time
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from emnist.data.sources.glyphs import FONT_FOLDER
+from emnist.inference import sheet
 from emnist.inference.character import NoCharacter
 from emnist.inference.sheet import find_characters
 from tests.fixtures.pictures import on_paper
@@ -65,6 +68,46 @@ def test_a_photographed_page():
     boxes = [box for box, _ in find_characters(large)]
     assert len(boxes) == 14
     assert 120 < boxes[0].height < 250  # in pixels of the file
+
+
+@pytest.mark.parametrize("lines", [LINES, ["ABCDE"]])
+def test_the_shadow_of_a_spine_and_a_dark_desk(lines):
+    base = on_paper(page(lines), np.random.default_rng(0))
+    spine = base.copy()
+    spine[:, :25] = 0
+    desk = np.pad(base, 250, constant_values=60)
+    beside = np.pad(base, ((0, 0), (0, 200)), constant_values=60)
+    boxes = [box for box, _ in find_characters(base)]
+    for picture, shift in ((spine, 0), (desk, 250), (255 - desk, 250), (beside, 0)):
+        found = [box for box, _ in find_characters(picture)]
+        assert len(found) == len(boxes)
+        assert all(abs(a.left - b.left - shift) <= 5 for a, b in zip(found, boxes, strict=True))
+
+
+def test_a_smudge_is_skipped(monkeypatch):
+    picture = page(["ABC"])
+    first, _, third = find_characters(picture)
+    outcomes = iter([first[1], None, third[1]])
+
+    def normalize(ink):
+        image = next(outcomes)
+        if image is None:
+            raise NoCharacter("no character found")
+        return image
+
+    monkeypatch.setattr(sheet, "emnist_image", normalize)
+    assert [box for box, _ in find_characters(picture)] == [first[0], third[0]]
+
+
+def test_a_page_of_many_letters_takes_no_time():
+    dotted = np.zeros((1500, 2000), np.float32)
+    for row in range(15):
+        for column in range(20):
+            top, left = 100 * row + 20, 100 * column + 30
+            dotted[top : top + 8, left : left + 8] = dotted[top + 16 : top + 60, left : left + 8] = 255
+    start = time.perf_counter()
+    assert len(find_characters(dotted)) == 300
+    assert time.perf_counter() - start < 3  # 0.5 s alone on the machine; comparing all pieces took 40
 
 
 def test_empty_pages():
