@@ -44,7 +44,7 @@ def read_character(picture: np.ndarray, ink: str = "auto") -> np.ndarray:
     times = -(-max(picture.shape) // LONGEST)
     if times > 1:
         picture = np.asarray(Image.fromarray(picture).reduce(times))
-    return emnist_image(find_ink(picture - paper_plane(picture), ink))
+    return emnist_image(find_ink(picture - paper_plane(picture, ink), ink))
 
 
 def find_ink(flat: np.ndarray, ink: str = "auto") -> np.ndarray:
@@ -74,10 +74,11 @@ def split_level(picture: np.ndarray) -> float:
     return float(edges[1 + between.argmax()])
 
 
-def paper_plane(picture: np.ndarray) -> np.ndarray:
+def paper_plane(picture: np.ndarray, ink: str = "auto") -> np.ndarray:
     """The grey level of the paper, float [H, W]: a plane through the margin, since light falls from one side.
 
-    A picture cropped to its character has ink in its margin. Then paper is the larger of the picture's two grey levels.
+    A picture cropped to its character has ink in its margin. Then paper is that of the picture's two grey
+    levels that most of the margin has, or the one that `ink` leaves.
     """
     y, x = np.indices(picture.shape, dtype=np.float32)
     terms = np.stack([np.ones_like(x), x / picture.shape[1], y / picture.shape[0]], -1)
@@ -89,7 +90,8 @@ def paper_plane(picture: np.ndarray) -> np.ndarray:
     contrast = picture[above].mean() - picture[~above].mean()
     if (np.abs(picture - plane)[margin] < contrast / 3).mean() > PAPER:
         return plane
-    paper = above if above[margin].mean() > 0.5 else ~above
+    light = above[margin].mean() > 0.5 if ink == "auto" else ink == "dark"
+    paper = above if light else ~above
     inside = ndimage.binary_erosion(paper, iterations=1 + max(picture.shape) // SOFT, border_value=1)
     paper = inside if inside.any() else paper  # without the soft edges of strokes
     return terms @ fit_plane(terms[paper], picture[paper])
