@@ -66,7 +66,7 @@ def open_picture(path: Path) -> np.ndarray:
 def grey_levels(image: Image.Image) -> np.ndarray:
     """float32 [H, W] from 0 to 255 of an image of any mode, upright as its camera says.
 
-    Transparent pixels become white, or black if what is opaque is light.
+    Transparent pixels become white, or black if all that is opaque is light.
     """
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):  # 16 bits a pixel, as scanners write
@@ -78,6 +78,6 @@ def grey_levels(image: Image.Image) -> np.ndarray:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         opaque = np.asarray(image.convert("L"))[np.asarray(image.getchannel("A")) > 127]
-        paper = "black" if opaque.size and opaque.mean() > 127.5 else "white"
+        paper = "black" if opaque.size and np.quantile(opaque, 0.01) > 127 else "white"
         image = Image.alpha_composite(Image.new("RGBA", image.size, paper), image)
     return np.asarray(image.convert("L"), np.float32)

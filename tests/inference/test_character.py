@@ -242,6 +242,15 @@ def test_images_of_all_modes_read_alike(trained, tmp_path):
     assert torch.allclose(classifier.read([grey.convert("RGB").convert("CMYK")]), expected[:1], atol=1e-2)
 
 
+def test_a_light_card_with_a_transparent_edge_is_paper(trained):
+    grey = Image.fromarray(letter("A", 60).astype(np.uint8))
+    card = grey.convert("RGBA")
+    card.putalpha(Image.new("L", grey.size, 0))
+    card.paste(grey.convert("RGBA").crop((5, 5, 175, 175)), (5, 5))
+    alone, on_card = emnist.load_run(trained.path).read([grey, card])
+    assert torch.allclose(alone, on_card, atol=1e-4)
+
+
 def test_the_first_frame_is_read(trained, tmp_path):
     first, second = (Image.fromarray(letter(text, 60).astype(np.uint8)) for text in "AB")
     first.save(tmp_path / "both.gif", save_all=True, append_images=[second])
