@@ -1,29 +1,16 @@
-import io
-import sys
+
+from functools import partial
 
 import pytest
 
 from emnist import claims
+from tests.fixtures.commands import run_command
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Run the command in an empty folder; returns exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-
-    def command(*arguments: str, stdin: bytes = b""):
-        monkeypatch.setattr(sys, "argv", ["emnist.claims", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        code = 0
-        try:
-            claims.main()
-        except SystemExit as end:
-            code = 1
-            print(end.code, file=sys.stderr)
-        return code, *capsys.readouterr()
-
-    return command
+def run(tmp_path):
+    """Run the command in a folder of its own; returns exit code, stdout and stderr."""
+    return partial(run_command, tmp_path, main=claims.main)
 
 
 def test_the_cnn_of_the_reference_report(run):

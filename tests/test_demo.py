@@ -1,9 +1,9 @@
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -23,6 +23,7 @@ from emnist.inference.page import load_readers, pad_fragment, pad_page
 from emnist.inference.saliency import heat_maps
 from emnist.inference.server import build_server
 from tests.fixtures.chromium import needs_chromium, open_page
+from tests.fixtures.commands import run_command
 from tests.fixtures.jobs import train_in
 
 STROKES = [[(0.2, 0.88), (0.5, 0.12), (0.8, 0.88)], [(0.3, 0.6), (0.7, 0.6)]]  # an A
@@ -51,22 +52,9 @@ def page_file(tmp_path_factory, runs) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Run the command in an empty folder; returns exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-
-    def command(*arguments: str | Path):
-        monkeypatch.setattr(sys, "argv", ["emnist.demo", *map(str, arguments)])
-        code = 0
-        try:
-            demo.main()
-        except SystemExit as end:
-            code = 1
-            print(end.code, file=sys.stderr)
-        return code, *capsys.readouterr()
-
-    return command
+def run(tmp_path):
+    """Run the command in a folder of its own; returns exit code, stdout and stderr."""
+    return partial(run_command, tmp_path, main=demo.main)
 
 
 @pytest.fixture(scope="session")

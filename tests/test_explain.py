@@ -1,4 +1,3 @@
-import sys
 
 import numpy as np
 import pytest
@@ -7,24 +6,15 @@ from PIL import Image
 import emnist
 from emnist import explain
 from emnist.runs.folder import RunFolder
+from tests.fixtures.commands import run_command
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(tmp_path):
     """Run the command in a folder of its own; returns exit code, stdout and stderr, each in lines."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
     def command(*arguments: object):
-        monkeypatch.setattr(sys, "argv", ["emnist.explain", *map(str, arguments)])
-        code = 0
-        try:
-            explain.main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-            if isinstance(end.code, str):
-                print(end.code, file=sys.stderr)
-        out, err = capsys.readouterr()
+        code, out, err = run_command(tmp_path, *arguments, main=explain.main)
         return code, out.splitlines(), err.splitlines()
 
     return command
@@ -56,7 +46,7 @@ def test_pictures(run, trained, characters, tmp_path):
     assert len(out) == 2
     arrays = np.load(tmp_path / "maps" / "explanations.npz")
     assert arrays["names"].tolist() == ["0.png", "1.png"]
-    read = emnist.load_run(trained.path).read(["0.png", "1.png"])
+    read = emnist.load_run(trained.path).read([tmp_path / "0.png", tmp_path / "1.png"])
     assert np.allclose(arrays["probabilities"], read, atol=1e-6)
     assert "labels" not in arrays
 

@@ -1,5 +1,6 @@
 import json
 import sys
+from functools import partial
 
 import numpy as np
 import onnx
@@ -12,25 +13,13 @@ import emnist
 from emnist import export
 from emnist.inference import deployed
 from emnist.runs.folder import RunFolder
+from tests.fixtures.commands import run_command
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command in this process; returns exit code, stdout and stderr."""
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-
-    def command(*arguments: object):
-        monkeypatch.setattr(sys, "argv", ["emnist.export", *map(str, arguments)])
-        code = 0
-        try:
-            export.main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-            if isinstance(end.code, str):
-                print(end.code, file=sys.stderr)
-        return code, *capsys.readouterr()
-
-    return command
+def run(tmp_path):
+    """Run the command in a folder of its own; returns exit code, stdout and stderr."""
+    return partial(run_command, tmp_path, main=export.main)
 
 
 def run_snippet(folder, monkeypatch, capsys) -> str:

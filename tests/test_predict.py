@@ -1,8 +1,6 @@
 import csv
-import io
 import os
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -10,25 +8,15 @@ from PIL import Image
 
 import emnist
 from emnist import predict
+from tests.fixtures.commands import run_command
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(tmp_path):
     """Run the command in a folder of its own; returns exit code, stdout and the lines of stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
     def command(*arguments: object, stdin: str = ""):
-        monkeypatch.setattr(sys, "argv", ["emnist.predict", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(os.fsencode(stdin))))
-        code = 0
-        try:
-            predict.main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-            if isinstance(end.code, str):
-                print(end.code, file=sys.stderr)
-        out, err = capsys.readouterr()
+        code, out, err = run_command(tmp_path, *arguments, main=predict.main, stdin=os.fsencode(stdin))
         return code, out, err.splitlines()
 
     return command
@@ -169,7 +157,7 @@ def test_the_figures_of_runs_are_no_pictures(run, trained, pictures):
 
 def test_a_name_that_is_not_utf8(run, trained, pictures, tmp_path):
     odd = os.fsdecode(b"caf\xe9.png")
-    shutil.copy(pictures / "1.png", odd)
+    shutil.copy(pictures / "1.png", tmp_path / odd)
     for arguments, stdin in (([odd], ""), (["-"], f"{odd}\n")):
         code, _, err = run(trained.path, *arguments, "--out", "p.csv", stdin=stdin)
         assert (code, err) == (0, [])

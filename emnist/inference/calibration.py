@@ -22,10 +22,3 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         return F.cross_entropy(logits * inverse, labels).item()
 
     return float(1 / minimize_scalar(loss, bounds=(1 / HOTTEST, 1 / COOLEST), method="bounded").x)
-
-
-def calibration_error(probabilities: Tensor, labels: Tensor) -> float:
-    """Expected calibration error with 15 bins: float [N, classes], int64 [N] → share of 1."""
-    from torchmetrics.functional.classification import multiclass_calibration_error
-
-    return multiclass_calibration_error(probabilities, labels, probabilities.shape[1], n_bins=15, norm="l1").item()

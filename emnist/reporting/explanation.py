@@ -42,7 +42,7 @@ def explain(folder: Path, pictures: Sequence[str], mistakes: int | None, ink: st
         raise UserError(f"--mistakes={mistakes}: must be at least 1")
     classifier = load_run(folder)
     problems: list[str] = []
-    explained = of_files(pictures, ink, problems) if pictures else of_mistakes(folder, classifier, count)
+    explained = of_files(pictures, ink, problems) if pictures else of_mistakes(folder, count)
     if len(explained.images):
         write(explained, classifier, out or folder / "explanations")
     for problem in problems:
@@ -61,14 +61,15 @@ def of_files(pictures: Sequence[str], ink: str, problems: list[str]) -> Explaine
     return Explained(names, torch.from_numpy(stacked), None, "The pixels that speak for the predicted class")
 
 
-def of_mistakes(folder: Path, classifier: TrainedClassifier, count: int) -> Explained:
+def of_mistakes(folder: Path, count: int) -> Explained:
     """The test images that the run is most confidently wrong about."""
-    result = RunFolder(folder).read_result()
-    if result is None:
+    run = RunFolder(folder)
+    result, predictions = run.read_result(), run.read_predictions("label", "probabilities")
+    if result is None or predictions is None:
         raise UserError(f"{folder}: unfinished, so it has no mistakes on the test set; resume it, or name pictures")
     dataset = images_of(result).dataset
-    probabilities = classifier.predict(dataset.test_images).numpy()
-    chosen = torch.from_numpy(most_confident_mistakes(probabilities, dataset.test_labels.numpy())[:count])
+    label, probabilities = predictions
+    chosen = torch.from_numpy(most_confident_mistakes(probabilities, label)[:count])
     title = (
         f"The {len(chosen)} most confident mistakes on {len(dataset.test_labels):,} test images\n{dataset.describe()}"
     )

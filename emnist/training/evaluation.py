@@ -13,7 +13,7 @@ from emnist.data.module import DataModule
 from emnist.figures import run as figures
 from emnist.figures.explanations import explanations, label_of
 from emnist.figures.style import to_png
-from emnist.inference.calibration import calibration_error, fit_temperature
+from emnist.inference.calibration import fit_temperature
 from emnist.inference.load import TrainedClassifier, load_run
 from emnist.inference.saliency import heat_maps
 from emnist.runs.folder import RunFolder
@@ -56,10 +56,11 @@ def test_metrics(tested: Tested | None, labels: Tensor) -> dict[str, float | Non
     if tested is None:
         return dict.fromkeys(f"test_{name}" for name in METRICS)
     # Only the main process of a distributed run gets here, so there is nothing to synchronise with.
-    metrics = EpochMetrics(tested.logits.shape[1], synchronize=False)(tested.logits, labels)
+    measure = EpochMetrics(tested.logits.shape[1], synchronize=False)
+    metrics = measure(tested.logits, labels)
     known = {f"test_{name}": value if math.isfinite(value) else None for name, value in metrics.items()}
     if tested.temperature is not None:
-        known["test_calibrated_ece"] = calibration_error(tested.probabilities, labels)
+        known["test_calibrated_ece"] = measure(tested.logits / tested.temperature, labels)["ece"]
     return known
 
 

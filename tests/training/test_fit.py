@@ -11,9 +11,10 @@ import torch
 
 import emnist
 from emnist.data.module import DataModule
-from emnist.inference.calibration import calibration_error, fit_temperature
+from emnist.inference.calibration import fit_temperature
 from emnist.models import build_model
 from emnist.runs.folder import RunFolder
+from emnist.training.metrics import EpochMetrics
 from tests.fixtures.jobs import train_in
 from tests.fixtures.real_data import real_data
 
@@ -75,7 +76,7 @@ def test_the_temperature_is_that_of_the_validation_fold(trained, characters):
     assert classifier.temperature == result.temperature == pytest.approx(fit_temperature(logits, labels))
     assert 0.1 < result.temperature < 10
     uncalibrated, calibrated = (
-        calibration_error((classifier.logits(characters.test_images) / t).softmax(1), characters.test_labels)
+        EpochMetrics(47)(classifier.logits(characters.test_images) / t, characters.test_labels)["ece"]
         for t in (1, result.temperature)
     )
     assert result.test_ece == pytest.approx(uncalibrated, abs=1e-6)

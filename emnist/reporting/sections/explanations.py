@@ -79,7 +79,8 @@ def load(best: Sequence[Candidate]) -> tuple[list[Network], Dataset | None]:
     for candidate in best:
         for run in candidate.cell.tested:
             try:
-                if run.result is None:
+                predictions = run.folder.read_predictions("probabilities")
+                if run.result is None or predictions is None:
                     continue
                 here = images_of(run.result).dataset
                 if dataset is not None and here.fingerprint != dataset.fingerprint:
@@ -89,7 +90,7 @@ def load(best: Sequence[Candidate]) -> tuple[list[Network], Dataset | None]:
                 continue
             dataset = here
             name = model_name(candidate.cell.model)
-            networks.append(Network(name, run.folder.path, classifier, classifier.predict(here.test_images)))
+            networks.append(Network(name, run.folder.path, classifier, torch.from_numpy(predictions[0])))
             break
     return networks, dataset
 
