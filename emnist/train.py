@@ -28,12 +28,13 @@ def start(cfg: DictConfig) -> None:
     """Train one run, in the folder that Hydra made for it."""
     job = HydraConfig.get()
     multirun = job.mode == RunMode.MULTIRUN
-    if "study" in cfg:
-        name = job.runtime.choices["study"]
-        wrong = f"error: study={name}: a study is many runs; add -m"
-        if multirun:
-            wrong = f"error: study={name}: give one study; its defaults must contain 'override /hydra/sweeper: study'"
-        sys.exit(wrong)  # an exception would let Hydra start the next job
+    for kind in ("study", "search"):
+        if kind in cfg:
+            name = job.runtime.choices[kind]
+            wrong = f"error: {kind}={name}: a {kind} is many runs; add -m"
+            if multirun:
+                wrong = f"error: {kind}={name}: give one {kind}; its defaults must contain 'override /hydra/sweeper: {kind}'"
+            sys.exit(wrong)  # an exception would let Hydra start the next job
     try:
         run_job(cfg, Path(job.runtime.output_dir))
     except Reported as error:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ class RunFolder:
         self.last = self.path / "checkpoints" / "last.ckpt"
         self.metrics = self.path / "metrics.csv"
         self.predictions = self.path / "predictions.npz"
+        self.validation = self.path / "validation.npz"
         self.result = self.path / "result.json"
         self.failure = self.path / "failure.json"
 
@@ -81,14 +83,14 @@ class RunFolder:
 
         None if there are no predictions. Raises UserError for a damaged file.
         """
-        if not self.predictions.exists():
-            return None
-        try:
-            with np.load(self.predictions) as arrays:
-                return [arrays[name] for name in names]
-        except Exception as error:  # zipfile, zlib and numpy raise various exceptions
-            remedy = "delete result.json beside it and resume the run to test it again"
-            raise UserError(f"{self.predictions}: damaged ({type(error).__name__}); {remedy}") from error
+        return _read_arrays(self.predictions, names)
+
+    def read_validation(self) -> list[np.ndarray] | None:
+        """True and predicted class of each validation image in the best epoch, int64 [V] each, from validation.npz.
+
+        None without validation, and for runs from before version 0.5. Raises UserError for a damaged file.
+        """
+        return _read_arrays(self.validation, ("label", "predicted"))
 
     def write_config(self, config: dict[str, Any]) -> None:
         write_text(self.config, OmegaConf.to_yaml(config))
@@ -104,6 +106,9 @@ class RunFolder:
         arrays = {"label": label, "predicted": predicted, "probabilities": probabilities}
         write_atomically(self.predictions, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
+    def write_validation(self, label: np.ndarray, predicted: np.ndarray) -> None:
+        write_atomically(self.validation, lambda file: np.savez(file, label=label, predicted=predicted))
+
     def write_figure(self, name: str, png: bytes) -> None:
         write_bytes(self.figure(name), png)
 
@@ -116,3 +121,14 @@ class RunFolder:
     def clean(self) -> None:
         """Remove temporary files of killed processes."""
         remove_temporaries(self.path)
+
+
+def _read_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray] | None:
+    if not path.exists():
+        return None
+    try:
+        with np.load(path) as arrays:
+            return [arrays[name] for name in names]
+    except Exception as error:  # zipfile, zlib and numpy raise various exceptions
+        remedy = "delete result.json beside it and resume the run to test it again"
+        raise UserError(f"{path}: damaged ({type(error).__name__}); {remedy}") from error

@@ -35,7 +35,7 @@ class Worker:
         try:
             with ExitStack() as locks:
                 for each in sorted(paths or [path]):  # in the same order everywhere, so that no two wait for each other
-                    locks.enter_context(_locked(each))
+                    locks.enter_context(locked(each))
                 if paths:
                     run_together(paths)
                 else:
@@ -45,7 +45,8 @@ class Worker:
         return None
 
 
-def _locked(path: Path):
+def locked(path: Path):
+    """The lock of a run's folder, for which another process that is training it is waited for."""
     lock = FileLock(RunFolder(path).lock)
     try:
         return lock.acquire(timeout=0)
@@ -69,9 +70,9 @@ def launch(jobs: Sequence[Job], launcher: Launcher, worker: Worker) -> None:
         runs = [run for job in batch for run in job]
         before = {run: RunFolder(run.path).last_write for run in runs}
         stacked = [job for job in batch if worker.stacks and is_stackable(job[0].config)]
-        worker.together = {_absolute(job[0].path): _prepared(job) for job in stacked}
+        worker.together = {absolute(job[0].path): _prepared(job) for job in stacked}
         try:
-            returned = launcher.launch([[*job[0].overrides, *_placed(job[0].path)] for job in batch], initial_job_idx=0)
+            returned = launcher.launch([[*job[0].overrides, *placed(job[0].path)] for job in batch], initial_job_idx=0)
         except Exception as error:
             left = [run for job in unfinished(batch) for run in job]
             started = [run for run in left if RunFolder(run.path).last_write != before[run]]
@@ -98,15 +99,15 @@ def _prepared(job: Job) -> list[Path]:
     """The folders of a job, absolute, each with the configuration of its run: the images may have moved since."""
     for run in job:
         RunFolder(run.path).write_config(run.config)
-    return [_absolute(run.path) for run in job]
+    return [absolute(run.path) for run in job]
 
 
-def _absolute(path: Path) -> Path:
+def absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # as Hydra has it: Path.absolute keeps `..`
 
 
-def _placed(path: Path) -> list[str]:
-    path = _absolute(path)  # a worker that is reused may stand in another folder
+def placed(path: Path) -> list[str]:
+    path = absolute(path)  # a worker that is reused may stand in another folder
     return [f"hydra.sweep.dir={quoted(path.parent)}", f"hydra.sweep.subdir={path.name}"]
 
 

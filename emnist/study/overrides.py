@@ -1,11 +1,12 @@
 """Hydra overrides: their keys, merging, quoting, and those that the command line adds to a study."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 
 from emnist.errors import UserError
 
@@ -31,13 +32,21 @@ def shared_overrides(arguments: Sequence[str], loader: ConfigLoader) -> list[str
     Raises UserError for a fold, a seed or several values of one key, which the study decides.
     """
     shared = []
-    for override in OverridesParser.create(config_loader=loader).parse_overrides(list(arguments)):
-        key, text = override.key_or_group, override.input_line
-        if key.split(".")[0] == "study":
-            continue
-        if key in ("data.fold", "seed"):
-            raise UserError(f"{text}: use study.folds=[…] or study.seeds=[…] with a study")
+    for override in parsed(arguments, loader, "study"):
         if override.is_sweep_override():
-            raise UserError(f"{text}: give one value; only the factors of a study take several")
-        shared.append(str(text))
+            raise UserError(f"{override.input_line}: give one value; only the factors of a study take several")
+        shared.append(str(override.input_line))
     return shared
+
+
+def parsed(arguments: Sequence[str], loader: ConfigLoader, own: str) -> Iterator[Override]:
+    """The overrides of the command line but for those of `own`, which is study or search.
+
+    Raises UserError for a fold or a seed.
+    """
+    for override in OverridesParser.create(config_loader=loader).parse_overrides(list(arguments)):
+        key = override.key_or_group
+        if key in ("data.fold", "seed"):
+            raise UserError(f"{override.input_line}: use {own}.folds=[…] or {own}.seeds=[…] with a {own}")
+        if key.split(".")[0] != own:
+            yield override

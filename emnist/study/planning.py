@@ -18,6 +18,8 @@ from emnist.runs.plan import Plan, PlannedFactor, PlannedValue
 from emnist.study.overrides import merge
 from emnist.study.spec import Study, Value
 
+Composes = Callable[[tuple[str, ...]], dict[str, Any]]  # overrides → resolved configuration
+Fingerprints = Callable[[dict[str, Any]], str]  # its `data` → which images these are
 AS_BEFORE = "as before"  # label of the cell that a factor starts from, if none of its values makes that cell
 
 
@@ -47,6 +49,21 @@ class Step:
         return [run for run in self.runs if not RunFolder(run.path).result.exists()]
 
 
+def planned_cell(overrides: tuple[str, ...], compose: Composes, fingerprint: Fingerprints) -> PlannedCell:
+    """The cell that these overrides make. Raises UserError if they are invalid."""
+    config = compose(overrides)
+    return PlannedCell(cell_id(config, fingerprint(config["data"])), overrides, config)
+
+
+def planned_run(folder: Path, cell: PlannedCell, fold: int | None, seed: int) -> PlannedRun:
+    """A run of a cell, in the folder of all cells."""
+    return PlannedRun(
+        folder / cell.id / run_name(fold, seed),
+        (*cell.overrides, f"data.fold={'null' if fold is None else fold}", f"seed={seed}"),
+        {**cell.config, "data": {**cell.config["data"], "fold": fold}, "seed": seed},
+    )
+
+
 class Planner:
     """The steps of a study, and its plan: <study>.json in `folder`, which also holds the cells.
 
@@ -60,8 +77,8 @@ class Planner:
         study: Study,
         start: tuple[str, ...],
         folder: Path,
-        compose: Callable[[tuple[str, ...]], dict[str, Any]],
-        fingerprint: Callable[[dict[str, Any]], str],
+        compose: Composes,
+        fingerprint: Fingerprints,
     ):
         self.name, self.study, self.start, self.folder = name, study, start, folder
         self.compose, self.fingerprint = compose, fingerprint
@@ -126,11 +143,9 @@ class Planner:
             overrides, place = merge(start, self.study.factors[factor][label].set), f"{factor}/{label}: "
         if overrides not in self.composed:
             try:
-                config = self.compose(overrides)
+                self.composed[overrides] = planned_cell(overrides, self.compose, self.fingerprint)
             except UserError as error:
                 raise UserError(f"study={self.name}: {place}{error}") from error
-            id = cell_id(config, self.fingerprint(config["data"]))
-            self.composed[overrides] = PlannedCell(id, overrides, config)
         return self.composed[overrides]
 
     def runs(self, cells: Sequence[PlannedCell]) -> list[PlannedRun]:
@@ -146,11 +161,7 @@ class Planner:
         ]
 
     def run(self, cell: PlannedCell, fold: int | None, seed: int) -> PlannedRun:
-        return PlannedRun(
-            self.folder / cell.id / run_name(fold, seed),
-            (*cell.overrides, f"data.fold={'null' if fold is None else fold}", f"seed={seed}"),
-            {**cell.config, "data": {**cell.config["data"], "fold": fold}, "seed": seed},
-        )
+        return planned_run(self.folder, cell, fold, seed)
 
     def place(self, factor: PlannedFactor, start: tuple[str, ...]) -> None:
         """Enter the cells of a factor that starts from these overrides."""

@@ -30,7 +30,7 @@ def _as_list(given: object) -> object:
     return [given] if isinstance(given, str) else given
 
 
-def _seconds(given: object) -> object:
+def seconds(given: object) -> object:
     """A time such as 4h, 30m or 90s, in seconds."""
     if given is None or (isinstance(given, int | float) and given > 0):
         return given
@@ -78,7 +78,7 @@ class Study(BaseModel):
     delta: NonNegative = 0.3
     decide: bool = False
     looks: Annotated[list[int], AfterValidator(_ascending)] = [3, 5, 10, 15, 25]
-    budget: Annotated[float | None, BeforeValidator(_seconds)] = None
+    budget: Annotated[float | None, BeforeValidator(seconds)] = None
     max_runs: Count | None = None
     only: Annotated[list[str], OneOrMore, EachOnce] | None = None  # factors, or factor/value; None: all
     factors: dict[str, dict[str, Value]]  # factor → label → value

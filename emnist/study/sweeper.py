@@ -7,13 +7,13 @@ from typing import Any, cast
 
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from emnist.checks import validate
-from emnist.errors import UserError, describe
-from emnist.hydra_errors import reworded
+from emnist.errors import UserError
 from emnist.runs.config import Split
 from emnist.runs.folder import RunFolder
+from emnist.study.compose import Compose, dataset, fingerprint
 from emnist.study.deciding import DecidingPlanner
 from emnist.study.launch import Worker, launch
 from emnist.study.overrides import merge, shared_overrides
@@ -32,22 +32,13 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
     if name is None:
         raise UserError("hydra/sweeper=study: no study chosen; study=mlp, for example, also chooses the sweeper")
 
-    def compose(overrides: tuple[str, ...]) -> dict[str, Any]:
-        try:
-            composed = context.config_loader.load_sweep_config(config, list(overrides))
-            with open_dict(composed):
-                del composed["hydra"]
-            return cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
-        except Exception as error:
-            raise UserError(describe(reworded(error))) from error
-
     split = validate(Split, {key: config.data[key] for key in Split.model_fields if key in config.data}, "data.")
     study = read_study(name, cast(dict[str, Any], OmegaConf.to_container(config.study, resolve=True)), split.folds)
     start = merge(study.reference, shared_overrides(arguments, context.config_loader))
-    parts = name, study, start, Path(config.hydra.sweep.dir), compose, fingerprint
+    parts = name, study, start, Path(config.hydra.sweep.dir), Compose(config, context), fingerprint
     planner = DecidingPlanner(*parts, test_images=test_images(config.data)) if study.decide else Planner(*parts)
     reference = planner.reference.config
-    check_reference(name, {**reference, "data": {**reference["data"], "fold": study.folds[0]}})
+    check_reference(f"study={name}", {**reference, "data": {**reference["data"], "fold": study.folds[0]}})
     worker = Worker(stacks=study.together != "off")
     launcher = Plugins.instance().instantiate_launcher(context, worker, config)
     try:
@@ -68,28 +59,16 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
         raise JobFailed(f"{len(progress.failures)} runs failed")
 
 
-def fingerprint(data: dict[str, Any]) -> str:
-    """Fingerprint of the images described by `data`."""
-    return dataset(data).fingerprint
-
-
-def dataset(data: dict[str, Any]):
-    """The images described by `data`."""
-    from emnist.data.sources import load_dataset  # imports torch, which errors in the study's file needn't wait for
-
-    return load_dataset(**{key: value for key, value in data.items() if key not in Split.model_fields})
-
-
 def test_images(data: DictConfig) -> int:
     """Number of test images described by `data`."""
     return len(dataset(cast(dict[str, Any], OmegaConf.to_container(data, resolve=True))).test_labels)
 
 
-def check_reference(name: str, config: dict[str, Any]) -> None:
+def check_reference(what: str, config: dict[str, Any]) -> None:
     """Raises UserError if the reference can't be trained, in which case hardly any cell could."""
     from emnist.training.preflight import preflight
 
     try:
         preflight(config)
     except UserError as error:
-        raise UserError(f"study={name}: invalid reference: {error}") from error
+        raise UserError(f"{what}: invalid reference: {error}") from error

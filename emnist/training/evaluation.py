@@ -34,13 +34,15 @@ class Tested:
 
 
 def test_best_epoch(folder: RunFolder, data: DataModule, device: torch.device) -> Tested:
-    """Fit the temperature on the validation fold, predict the test set, and write predictions.npz."""
+    """Fit the temperature on the validation fold, predict the test set; write validation.npz and predictions.npz."""
     classifier = load_run(folder.path, device)
     temperature = None
     classifier.temperature = 1.0  # whatever an earlier result says
     if len(data.val_indices):
         images, labels = data.dataset.train_images[data.val_indices], data.dataset.train_labels[data.val_indices]
-        temperature = classifier.temperature = fit_temperature(classifier.logits(images), labels)
+        validation = classifier.logits(images)
+        temperature = classifier.temperature = fit_temperature(validation, labels)
+        folder.write_validation(label=labels.numpy(), predicted=validation.argmax(1).numpy())
     logits = classifier.logits(data.dataset.test_images)
     tested = Tested(classifier, logits, classifier.probabilities(logits), temperature)
     folder.write_predictions(

@@ -20,7 +20,7 @@ from emnist.training.classifier import Classifier, Diverged
 from emnist.training.console import first_process, quiet_lightning
 from emnist.training.evaluation import draw_figures, test_best_epoch, test_metrics
 from emnist.training.hardware import hide_absent_gpu, use_threads
-from emnist.training.recorder import Recorder
+from emnist.training.recorder import AfterEpoch, Recorder, Stopped
 from emnist.training.trainer import build_trainer
 
 log = logging.getLogger(__name__)
@@ -41,18 +41,25 @@ class Training:
         return self.recorder.folder
 
 
-def fit(config: dict[str, Any], folder: RunFolder, progress_bar: bool = False) -> Result | None:
+def fit(
+    config: dict[str, Any], folder: RunFolder, progress_bar: bool = False, after_epoch: AfterEpoch | None = None
+) -> Result | None:
     """Train with the resolved configuration and leave all artifacts of the run in `folder`.
 
-    If the folder holds last.ckpt, training continues after that epoch. Returns the result, None in the secondary
-    processes of a distributed run. Raises UserError if the configuration is invalid.
+    If the folder holds last.ckpt, training continues after that epoch. Returns the result; None if `after_epoch` stopped
+    the run, and in the secondary processes of a distributed run. Raises UserError if the configuration is invalid.
     """
     set_up_process(config)
     training = prepare(config, folder)
     data, recorder = training.data, training.recorder
+    recorder.after_epoch = after_epoch
     trainer = build_trainer(config, recorder, early_stopping="val" in data.evaluated, progress_bar=progress_bar)
     log.debug("training in %s", trainer.precision)
-    stopped = train(trainer, training.classifier, data, recorder)
+    try:
+        stopped = train(trainer, training.classifier, data, recorder)
+    except Stopped:
+        log.info("stopped after epoch %d; resume=%s trains the rest", len(recorder.rows), folder.path)
+        return None
     if not trainer.is_global_zero:
         return None
     return finish(training, stopped, trainer.strategy.root_device, trainer.precision)

@@ -17,6 +17,7 @@ from emnist.training.console import log_of_one, log_to, print_result
 if TYPE_CHECKING:
     from emnist.runs.folder import RunFolder
     from emnist.runs.result import Result
+    from emnist.training.recorder import AfterEpoch
 
 log = logging.getLogger("emnist.train")
 
@@ -25,13 +26,16 @@ class JobFailed(Reported):
     """One or more trainings failed; each error was reported when it happened."""
 
 
-def run_job(cfg: DictConfig, path: Path, resume: bool = False, quiet: bool = False) -> "Result | None":
+def run_job(
+    cfg: DictConfig, path: Path, resume: bool = False, quiet: bool = False, after_epoch: "AfterEpoch | None" = None
+) -> "Result | None":
     """Train with the configuration `cfg` in the folder `path`.
 
     With `resume` training continues after the last finished epoch in the folder, and the result of a finished run is
-    returned at once; without, a folder that holds a run is an error. `quiet` leaves the terminal alone.
+    returned at once; without, a folder that holds a run is an error. `quiet` leaves the terminal alone. `after_epoch` says
+    after each epoch but the last whether to go on; a run that it stops can be resumed.
 
-    Returns the result (None in the secondary processes of a distributed run). Raises JobFailed after any error, which
+    Returns the result (None if it was stopped, and in the secondary processes of a distributed run). Raises JobFailed after any error, which
     is logged on one line when it happens and recorded in failure.json until the run is resumed.
     """
     from emnist.runs.folder import RunFolder  # imports pydantic and numpy, which --help can do without
@@ -43,7 +47,7 @@ def run_job(cfg: DictConfig, path: Path, resume: bool = False, quiet: bool = Fal
             raise UserError(f"{path} already holds a run: resume it with resume={path}, or choose another folder")
         result = folder.read_result()
         if result is None:
-            result = _train(cfg, folder, progress_bar=not quiet)
+            result = _train(cfg, folder, not quiet, after_epoch)
         else:
             log.info("already finished")
     except Exception as error:
@@ -111,14 +115,16 @@ def run_together(paths: Sequence[Path]) -> None:
         raise JobFailed(next(iter(errors.values())))
 
 
-def _train(cfg: DictConfig, folder: "RunFolder", progress_bar: bool) -> "Result | None":
+def _train(
+    cfg: DictConfig, folder: "RunFolder", progress_bar: bool, after_epoch: "AfterEpoch | None"
+) -> "Result | None":
     from emnist.training.fit import fit  # imports torch, so that --help and --cfg answer at once
 
     _freeze_imports()
     folder.failure.unlink(missing_ok=True)
     config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     try:
-        return fit(config, folder, progress_bar)
+        return fit(config, folder, progress_bar, after_epoch)
     except Exception as error:
         with suppress(Exception):  # a full disk may be the error
             folder.write_failure(describe(error), config)

@@ -1,5 +1,6 @@
 import logging
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 import lightning as L
@@ -12,6 +13,10 @@ from emnist.training.classifier import Classifier, Diverged
 from emnist.training.tensorboard import TensorBoardLog
 
 log = logging.getLogger(__name__)
+
+
+class Stopped(Exception):
+    """`after_epoch` ended the training, which can be resumed."""
 
 
 class Recorder(Checkpoint):
@@ -34,6 +39,7 @@ class Recorder(Checkpoint):
         self.train_seconds = 0.0  # training alone
         self.images = 0  # trained on
         self.stopped: str | None = None
+        self.after_epoch: AfterEpoch | None = None  # asked after each epoch but the last whether to go on
 
     @property
     def best(self) -> dict[str, float]:
@@ -81,6 +87,9 @@ class Recorder(Checkpoint):
         if trainer.is_global_zero:
             self.folder.write_metrics(self.rows)
         trainer.save_checkpoint(self.folder.last)
+        is_last = self.stopped is not None or len(self.rows) == trainer.max_epochs
+        if self.after_epoch is not None and not is_last and not self.after_epoch(self):
+            raise Stopped
 
     def add_epoch(
         self, metrics: dict[str, float], lr: float, seconds: float, stop: bool, max_epochs: int | None
@@ -112,3 +121,6 @@ class Recorder(Checkpoint):
     def finish(self, figures: dict[str, bytes], result: Result, network: nn.Module) -> None:
         """Hand the outcome of the run to TensorBoard; see `TensorBoardLog.finish`."""
         self.tensorboard.finish(figures, result, network)
+
+
+AfterEpoch = Callable[[Recorder], bool]

@@ -1,0 +1,88 @@
+"""What a search says while it goes on: a line a trial."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+from emnist.errors import UserError
+from emnist.runs.search import COMPLETE, FAILED, PRUNED, RUNNING, Search, Trial
+
+INTERVAL = 0.5  # seconds between two looks at search.json
+WIDTH = 100  # of the table where there is no terminal
+SHOWN = 5  # trials in the table
+T = TypeVar("T")
+
+
+@contextmanager
+def watch(path: Path, planned: int | None) -> Iterator[None]:
+    """Print a line on stderr for each trial that ends, whichever process trains it; `planned` are the trials in all."""
+    told = {trial.number for trial in ended(path)}
+    over = threading.Event()
+
+    def look() -> None:
+        with suppress(UserError):
+            for trial in ended(path):
+                if trial.number not in told:
+                    told.add(trial.number)
+                    print(line(Search.read(path), trial, planned), file=sys.stderr, flush=True)
+
+    def loop() -> None:
+        while not over.wait(INTERVAL):
+            look()
+
+    thread = threading.Thread(target=loop, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        look()
+
+
+def ended(path: Path) -> list[Trial]:
+    """The trials in a search.json that have ended, in that order."""
+    search = Search.read(path) if path.exists() else None
+    trials = [] if search is None else [trial for trial in search.trials if trial.state != RUNNING]
+    return sorted(trials, key=lambda trial: trial.ended or 0.0)
+
+
+def line(search: Search | None, trial: Trial, planned: int | None) -> str:
+    """How a trial ended."""
+    assert search is not None
+    of = f" of {planned}" if planned else ""
+    best = search.best
+    what = {
+        COMPLETE: shown(search, trial.value) + (", the best so far" if best and best.number == trial.number else ""),
+        PRUNED: f"pruned: {trial.reason}",
+        FAILED: f"failed: {trial.reason}",
+    }[trial.state]
+    settings = " ".join(f"{search.space[name].key}={value}" for name, value in trial.parameters.items())
+    return f"{search.name}: trial {trial.number}{of}, {trial.seconds:.0f} s: {what}  {settings}"
+
+
+def print_best(search: Search) -> None:
+    """The best trials, and how many there are of each state."""
+    counts = {state: sum(trial.state == state for trial in search.trials) for state in (COMPLETE, PRUNED, FAILED)}
+    hours = sum(trial.seconds for trial in search.trials) / 3600
+    states = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    table = Table("trial", search.metric, "parameters", title=f"search {search.name}: {states}, {hours:.2f} h of training")
+    complete = [trial for trial in search.trials if trial.state == COMPLETE and trial.value is not None]
+    complete.sort(key=lambda trial: trial.value or 0.0, reverse=search.direction == "maximize")
+    for trial in complete[:SHOWN]:
+        table.add_row(str(trial.number), shown(search, trial.value), " ".join(trial.overrides))
+    if search.reference and search.reference.value is not None:
+        table.add_row("hand-tuned", shown(search, search.reference.value), "")
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+
+
+def shown(search: Search, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if search.metric in ("val_loss", "val_ece") else f"{value:.2%}"

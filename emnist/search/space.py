@@ -1,0 +1,213 @@
+"""The space of a search: what Hydra's `interval`, `range` and `choice` mean, and under which conditions.
+
+    optimizer: choice(adam, sgd)
+    optimizer.lr: tag(log, interval(1e-4, 1))
+    optimizer.momentum: {values: "interval(0, 0.95)", when: optimizer=sgd}
+    model.neurons: tag(log, int(interval(32, 512)))
+"""
+
+import itertools
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
+from omegaconf import ListConfig
+from optuna.trial import Trial
+
+from emnist.errors import UserError
+from emnist.runs.search import Parameter, Scalar
+
+Space = dict[str, Parameter]
+
+
+def read_space(given: object) -> Space:
+    """The parameters of `search.space` by name. Raises UserError, naming the key, if one is wrong."""
+    if not isinstance(given, dict) or not given:
+        raise UserError(f"search.space={given}: write it as {{key: interval(low, high)}}, range(…) or choice(…)")
+    space: Space = {}
+    for key, entries in given.items():
+        several = entries if isinstance(entries, list) else [entries]
+        for entry in several:
+            parameter = _entry(str(key), entry)
+            condition = "" if len(several) == 1 else f" if {_described(parameter.when)}"
+            if key + condition in space:
+                raise UserError(f"search.space.{key}: two entries hold at once; give each a condition of its own (when)")
+            space[key + condition] = parameter
+    return space
+
+
+def parameter_of(override: Override, where: str) -> Parameter:
+    """The parameter that a sweep of Hydra describes. Raises UserError, starting with `where`, if it is wrong."""
+    key, value = override.key_or_group, override.value()
+    if isinstance(value, ChoiceSweep):
+        choices = values_of(override)
+        if len(set(choices)) < len(choices):
+            raise UserError(f"{where}: give each choice once")
+        return Parameter(key=key, kind="categorical", choices=choices)  # type: ignore[arg-type]
+    log = "log" in value.tags
+    if unknown := value.tags - {"log"}:
+        raise UserError(f"{where}: unknown tag {sorted(unknown)[0]}; the only one is log")
+    if isinstance(value, RangeSweep):
+        if log:
+            raise UserError(f"{where}: a range has no log scale; use tag(log, interval(…))")
+        steps = value.range()
+        numbers = list(steps)
+        if len(numbers) < 1:
+            raise UserError(f"{where}: an empty range")
+        kind = "int" if all(isinstance(number, int) for number in numbers) else "float"
+        step = abs(value.step)
+        return Parameter(key=key, kind=kind, low=min(numbers), high=max(numbers), step=step)  # type: ignore[arg-type]
+    assert isinstance(value, IntervalSweep)
+    low, high = value.start, value.end
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)) or low >= high:
+        raise UserError(f"{where}: the first number must be less than the second")
+    if log and low <= 0:
+        raise UserError(f"{where}: a log scale starts above 0")
+    kind = "int" if isinstance(low, int) and isinstance(high, int) else "float"
+    return Parameter(key=key, kind=kind, low=low, high=high, step=1 if kind == "int" else None, log=log)  # type: ignore[arg-type]
+
+
+def fit_to_command(
+    space: Space, given: Mapping[str, str], start: Mapping[str, str], swept: Sequence[Parameter]
+) -> tuple[Space, dict[str, str]]:
+    """The space with the command line's parameters in place of the file's, and without the keys that it sets.
+
+    `given` are the keys that the command line sets, `start` all that overrides set, with their values as text. Also
+    returns the keys that are the same in all trials, which conditions may be about. Raises UserError for a condition on
+    a key that is neither searched nor set.
+    """
+    replaced = {parameter.key for parameter in swept}
+    new = {parameter.key: parameter for parameter in swept}  # first, as conditions of the file may be about them
+    new |= {name: one for name, one in space.items() if one.key not in given and one.key not in replaced}
+    if not new:
+        raise UserError("search.space: every parameter is set on the command line, so nothing is left to search")
+    searched = {parameter.key for parameter in new.values()}
+    fixed = {key: value for key, value in start.items() if key not in searched}
+    known = set(fixed)
+    for name, parameter in new.items():
+        if unknown := [key for key in parameter.when or {} if key not in known]:
+            raise UserError(f"search.space.{name}: when={unknown[0]}=…: neither set nor searched before it")
+        known.add(parameter.key)
+    return {name: one for name, one in new.items() if _may_hold(one, fixed)}, fixed
+
+
+def suggest(trial: Trial, space: Space, fixed: Mapping[str, str]) -> dict[str, Scalar]:
+    """Ask for the parameters of a trial whose conditions hold; numbers have four digits, as they are used."""
+    parameters: dict[str, Scalar] = {}
+    for name, parameter in _holding(space, fixed, parameters):
+        if parameter.kind == "categorical":
+            parameters[name] = trial.suggest_categorical(name, parameter.choices or [])
+        elif parameter.kind == "int":
+            low, high, step = int(parameter.low or 0), int(parameter.high or 0), int(parameter.step or 1)
+            parameters[name] = trial.suggest_int(name, low, high, step=step, log=parameter.log)
+        else:
+            low_, high_ = float(parameter.low or 0), float(parameter.high or 0)
+            value = trial.suggest_float(name, low_, high_, step=parameter.step, log=parameter.log)
+            parameters[name] = min(max(float(f"{value:.4g}"), low_), high_)
+    return parameters
+
+
+def overrides_of(parameters: Mapping[str, Scalar], space: Space) -> list[str]:
+    """The Hydra overrides that set these parameters."""
+    return [f"{space[name].key}={value}" for name, value in parameters.items()]
+
+
+def grid(space: Space, fixed: Mapping[str, str], seed: int) -> list[dict[str, Scalar]]:
+    """Every configuration of the space once, in random order, so that one that ends early has seen all of it.
+
+    Raises UserError for a parameter with infinitely many values.
+    """
+    for name, parameter in space.items():
+        if parameter.kind != "categorical" and (parameter.step is None or parameter.log):
+            raise UserError(f"search.space.{name}: an interval has no grid; use choice(…) or range(…), or another sampler")
+    points: list[dict[str, Scalar]] = [{}]
+    for name, parameter in space.items():
+        points = [
+            {**point, name: value} if holds(parameter, space, fixed, point) else point
+            for point in points
+            for value in (_values(parameter) if holds(parameter, space, fixed, point) else [None])  # type: ignore[list-item]
+        ]
+    random.Random(seed).shuffle(points)
+    return points
+
+
+def holds(parameter: Parameter, space: Space, fixed: Mapping[str, str], chosen: Mapping[str, Scalar]) -> bool:
+    """Whether the condition of a parameter holds for what has been chosen before it."""
+    values = {**fixed, **{space[name].key: str(value) for name, value in chosen.items()}}
+    return all(values.get(key) in map(str, allowed) for key, allowed in (parameter.when or {}).items())
+
+
+def _holding(
+    space: Space, fixed: Mapping[str, str], chosen: Mapping[str, Scalar]
+) -> Iterator[tuple[str, Parameter]]:
+    for name, parameter in space.items():
+        if holds(parameter, space, fixed, chosen):
+            yield name, parameter
+
+
+def _may_hold(parameter: Parameter, fixed: Mapping[str, str]) -> bool:
+    """Whether the conditions about fixed keys hold."""
+    return all(key not in fixed or fixed[key] in map(str, allowed) for key, allowed in (parameter.when or {}).items())
+
+
+def _values(parameter: Parameter) -> list[Scalar]:
+    if parameter.choices is not None:
+        return parameter.choices
+    assert parameter.low is not None and parameter.high is not None and parameter.step is not None
+    count = math.floor((parameter.high - parameter.low) / parameter.step + 1e-9) + 1
+    numbers = [parameter.low + i * parameter.step for i in range(count)]
+    return [int(number) for number in numbers] if parameter.kind == "int" else [float(f"{n:.4g}") for n in numbers]
+
+
+def _entry(key: str, entry: Any) -> Parameter:
+    where, condition = f"search.space.{key}", None
+    if isinstance(entry, dict):
+        if not {"values"} <= entry.keys() <= {"values", "when"}:
+            raise UserError(f"{where}={entry}: write {{values: interval(…), when: key=value}}")
+        condition, entry = entry.get("when"), entry["values"]
+    override = _parse(f"{key}={entry}", where)
+    if not override.is_sweep_override():
+        raise UserError(f"{where}={entry}: give interval(low, high), range(start, stop, step) or choice(a, b)")
+    parameter = parameter_of(override, where)
+    return parameter if condition is None else parameter.model_copy(update={"when": _condition(condition, where)})
+
+
+def _condition(given: object, where: str) -> dict[str, list[str]]:
+    """`optimizer=sgd,adam` → {"optimizer": ["sgd", "adam"]}; a list of conditions must hold together."""
+    when: dict[str, list[str]] = {}
+    for text in given if isinstance(given, list) else [given]:
+        override = _parse(str(text), f"{where}: when")
+        value = override.value()
+        if override.is_sweep_override() and not isinstance(value, ChoiceSweep):
+            raise UserError(f"{where}: when={text}: give key=value, or several values with commas")
+        when[override.key_or_group] = values_of(override)
+    return when
+
+
+def values_of(override: Override) -> list[str]:
+    """Its value as text, or those of a choice."""
+    if override.is_sweep_override():
+        return [text_of(choice) for choice in override.sweep_iterator(Transformer.encode)]
+    return [text_of(override.get_value_element_as_str())]
+
+
+def text_of(value: object) -> str:
+    """A value as it is written in an override: true, [32,64]."""
+    if isinstance(value, list | ListConfig):
+        return f"[{','.join(map(text_of, value))}]"
+    return str(value).lower() if str(value) in ("True", "False") else str(value)
+
+
+def _parse(text: str, where: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(text)
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{where}={text.partition('=')[2]}: not in Hydra's syntax ({reason})") from error
+
+
+def _described(when: Mapping[str, Sequence[Scalar]] | None) -> str:
+    return " and ".join(f"{key}={','.join(map(str, values))}" for key, values in (when or {}).items())

@@ -1,0 +1,132 @@
+"""The keys of `search`: what is searched, how, and for how long."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+
+from emnist.checks import STRICT, Count, NonNegative, Seed, validate
+from emnist.errors import UserError
+from emnist.search.space import Space, read_space
+from emnist.study.spec import EachOnce, Override, Study, seconds
+
+METRICS = ("val_accuracy", "val_top3_accuracy", "val_macro_f1", "val_loss", "val_ece")
+TO_BE_MINIMIZED = ("val_loss", "val_ece")
+
+
+def _metric(name: str) -> str:
+    if name.startswith("test"):
+        raise ValueError(f"the test set must not choose anything; give one of {', '.join(METRICS)}")
+    if name not in METRICS:
+        raise ValueError(f"unknown; choose one of {', '.join(METRICS)}")
+    return name
+
+
+def _name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise ValueError("must be the name of a folder: letters, digits, - and _")
+    return name
+
+
+class Images(BaseModel):
+    """When a trial has lost against the best so far on the same validation images; see analysis/racing.py."""
+
+    model_config = STRICT
+
+    level: Annotated[float, Field(gt=0, lt=1)]
+    run_sd: NonNegative  # points
+
+
+class Final(BaseModel):
+    """On which the winner and the reference are trained at the end."""
+
+    model_config = STRICT
+
+    folds: Annotated[list[int], EachOnce] | None  # None: all
+    seeds: Annotated[list[Seed], EachOnce]
+
+
+class SearchSpec(BaseModel):
+    """The keys of `search`, but for its space."""
+
+    model_config = STRICT
+
+    name: Annotated[str, AfterValidator(_name)]
+    reference: list[Override]
+    epochs: Count | None  # of a trial
+    folds: Annotated[list[int], EachOnce]
+    seeds: Annotated[list[Seed], EachOnce]
+    seeding: Literal["nested", "crossed"]
+    metric: Annotated[str, AfterValidator(_metric)]
+    direction: Literal["maximize", "minimize"]
+    trials: Count | None
+    budget: Annotated[float | None, BeforeValidator(seconds)]
+    sampler: Literal["grid", "random", "tpe", "gp", "cmaes"]
+    seed: Seed
+    pruner: Literal["none", "median", "hyperband"]
+    images: Images | None
+    workers: Count | None
+    final: Final | None
+    samplers: dict[str, dict[str, Any]]
+    pruners: dict[str, dict[str, Any]]
+    all_folds: Count  # of the training set
+
+    @property
+    def runs(self) -> list[tuple[int | None, int]]:
+        """Fold and seed of each run of a trial."""
+        return self._study(self.folds, self.seeds).runs
+
+    @property
+    def final_runs(self) -> list[tuple[int | None, int]]:
+        """Of the final; empty without one."""
+        return [] if self.final is None else self._study(self.final_folds, self.final.seeds).runs
+
+    @property
+    def final_folds(self) -> list[int]:
+        if self.final is None or self.final.folds is None:
+            return list(range(self.all_folds))
+        return self.final.folds
+
+    def _study(self, folds: list[int], seeds: list[int]) -> Study:
+        """The study whose cells have these runs."""
+        return Study(
+            reference=self.reference,
+            folds=list(folds),
+            seeds=seeds,
+            seeding=self.seeding,
+            factors={},
+            all_folds=self.all_folds,
+        )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the trials depend on, beside the space: none of it may change while a search goes on."""
+        return {
+            **self.model_dump(include={"metric", "direction", "sampler", "seed", "pruner", "images", "epochs"}),
+            "sampler_options": self.samplers.get(self.sampler, {}),
+            "pruner_options": self.pruners.get(self.pruner, {}),
+        }
+
+
+def read_search(name: str, config: dict[str, Any], all_folds: int) -> tuple[SearchSpec, Space]:
+    """The search `name` from its part of the configuration; `all_folds` is the number of folds of the training set.
+
+    Raises UserError, naming the key, if the configuration is invalid.
+    """
+    config = {**config, "all_folds": all_folds}
+    space = read_space(config.pop("space", None))
+    if config.get("name") is None:
+        config["name"] = f"{name}_{config['sampler']}_{config['seed']}".replace("/", "_")  # it may be in a subfolder
+    spec = validate(SearchSpec, config, "search.")
+    if spec.trials is None and spec.budget is None and spec.sampler != "grid":
+        raise UserError(f"search={name}: give search.trials=60 or search.budget=2h, for example")
+    expected = "minimize" if spec.metric in TO_BE_MINIMIZED else "maximize"
+    if spec.direction != expected:
+        raise UserError(f"search.direction={spec.direction}: {spec.metric} is better the other way; set {expected}")
+    for key, folds in {"folds": spec.folds, "final.folds": (spec.final.folds if spec.final else None) or []}.items():
+        if wrong := [fold for fold in folds if not 0 <= fold < all_folds]:
+            raise UserError(f"search.{key}={wrong[0]}: must be from 0 to {all_folds - 1}")
+    if both := sorted(set(spec.runs) & set(spec.final_runs), key=str):
+        fold, seed = both[0]
+        raise UserError(f"search.final: fold {fold} with seed {seed} is one of the trials'; give other seeds or folds")
+    return spec, space

@@ -1,0 +1,177 @@
+"""A search as a Hydra multirun: its workers are the jobs of Hydra's launcher, and take trials until none is left."""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from filelock import Timeout
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+
+from emnist.checks import validate
+from emnist.errors import UserError, describe
+from emnist.runs.config import Split
+from emnist.runs.folder import RunFolder
+from emnist.runs.identity import run_name
+from emnist.runs.search import COMPLETE, FAILED, Scalar, Search, Trial
+from emnist.search import final
+from emnist.search.progress import print_best, watch
+from emnist.search.space import Space, fit_to_command, holds, parameter_of, text_of, values_of
+from emnist.search.spec import SearchSpec, read_search
+from emnist.search.trials import Trials
+from emnist.search.worker import Setting, Worker
+from emnist.study.compose import Compose, fingerprint
+from emnist.study.launch import Worker as StudyWorker
+from emnist.study.launch import absolute, launch
+from emnist.study.overrides import key_of, merge, parsed, quoted
+from emnist.study.planning import planned_cell, planned_run
+from emnist.study.progress import print_summary
+from emnist.study.sweeper import check_reference
+from emnist.training.job import JobFailed
+
+
+def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> None:
+    """Search, or go on with a search. Raises JobFailed if no trial was completed or the final failed."""
+    for logger in ("hydra", "hydra_plugins"):
+        logging.getLogger(logger).setLevel(logging.WARNING)  # else a line a job
+    name = config.hydra.runtime.choices.get("search")
+    if name is None:
+        raise UserError("hydra/sweeper=search: no search chosen; search=mlp, for example, also chooses the sweeper")
+    if config.hydra.runtime.choices.get("study") is not None:
+        raise UserError("give a study or a search, not both")
+    compose = Compose(config, context)
+    split = validate(Split, {key: config.data[key] for key in Split.model_fields if key in config.data}, "data.")
+    settings = cast(dict[str, Any], OmegaConf.to_container(config.search, resolve=True))
+    spec, space = read_search(name, settings, split.folds)
+    given, swept = [], []
+    for override in parsed(arguments, context.config_loader, "search"):
+        (swept if override.is_sweep_override() else given).append(override)
+    lasting = merge(spec.reference, [str(override.input_line) for override in given])  # of the final, too
+    start = lasting if spec.epochs is None else merge(lasting, [f"trainer.max_epochs={spec.epochs}"])
+    space, fixed = fit_to_command(
+        space,
+        given={override.key_or_group: values_of(override)[0] for override in given},
+        start={key_of(text): text.partition("=")[2] for text in start},
+        swept=[parameter_of(override, str(override.input_line)) for override in swept],
+    )
+    reference, choices = compose.with_choices(start)
+    cells = absolute(Path(config.hydra.sweep.dir))
+    setting = Setting(spec, space, fixed, start, cells, reference["trainer"]["max_epochs"], compose)
+    check_reference(f"search={name}", {**reference, "data": {**reference["data"], "fold": spec.folds[0]}})
+    trials = setting.trials()
+    trials.begin(start)
+    worker = Worker(setting)
+    launcher = Plugins.instance().instantiate_launcher(context, worker, config)
+    try:
+        about = {"space_name": name, "overrides": list(start), "runs": [run_name(*run) for run in spec.runs]}
+        trials.describe(**about)
+        hand_tuned = train_reference(setting, config, context)
+        hand_tuned.parameters = parameters_of(reference, choices, space, fixed)
+        about |= {"reference": hand_tuned.model_dump()}
+        trials.describe(**about)
+        with watch(trials.record, min((n for n in (spec.trials, len(trials.points)) if n), default=None)):
+            search(trials, launcher, start, workers_of(spec, config), folder=setting.folder)
+        record = trials.as_record()
+        print_best(record)
+        if record.best is None:
+            reasons = {trial.reason for trial in record.trials}
+            raise UserError(f"search={name}: no trial was completed ({'; '.join(sorted(reasons)[:3])})")
+        if spec.final is None:
+            return
+        planner = final.planner(spec, lasting, record.best, cells, compose)
+        trials.describe(**about, final=planner.plan.study)
+        failures = final.train(planner, config, context)
+    except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns the first into the second
+        print(f"search={name}: interrupted; the same command resumes it", file=sys.stderr)
+        raise SystemExit(1) from end
+    print_summary(planner.plan, planner.folder)
+    if failures:
+        raise JobFailed(f"{len(failures)} runs failed")
+
+
+def search(trials: Trials, launcher: Launcher, start: tuple[str, ...], workers: int, folder: Path) -> None:
+    """Launch workers until all trials have ended. Raises UserError if they can't work."""
+    while True:
+        jobs = [
+            [*start, f"hydra.sweep.dir={quoted(folder)}", f"hydra.sweep.subdir=workers/{i}", "hydra.output_subdir=null"]
+            for i in range(workers)
+        ]
+        before = {trial.number for trial in trials.running()}
+        try:
+            returned = launcher.launch(jobs, initial_job_idx=0)
+        except Exception as error:  # a process died
+            if {trial.number for trial in trials.running()} <= before and not trials.is_over:
+                raise UserError(f"launcher: {describe(error)}; the same command resumes the search") from error
+        else:
+            for job in returned:
+                _ = job.return_value  # raises what the worker raised
+        left = trials.running()
+        if not left and trials.is_over:
+            return
+        for trial in left:
+            wait_for(trials, trial.number)
+
+
+def wait_for(trials: Trials, number: int) -> None:
+    """Wait for another process that is training this trial."""
+    lock = trials.trial_lock(number)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting for another process that is training trial {number}", file=sys.stderr, flush=True)
+        lock.acquire()
+    lock.release()
+
+
+def workers_of(spec: SearchSpec, config: DictConfig) -> int:
+    """How many workers are launched at once."""
+    if spec.workers is not None:
+        return spec.workers
+    jobs = config.hydra.launcher.get("n_jobs", 1)
+    return jobs if jobs > 0 else os.cpu_count() or 1
+
+
+def train_reference(setting: Setting, config: DictConfig, context: HydraContext) -> Trial:
+    """The hand-tuned configuration, trained as a trial is. Trials don't learn from it."""
+    spec = setting.spec
+    cell = planned_cell(setting.start, setting.compose, fingerprint)
+    runs = [planned_run(setting.cells, cell, fold, seed) for fold, seed in spec.runs]
+    missing = [[run] for run in runs if not RunFolder(run.path).result.exists()]
+    if missing:
+        print(f"{spec.name}: training the hand-tuned configuration, {len(missing)} runs", file=sys.stderr, flush=True)
+        worker = StudyWorker(stacks=False)
+        for (run,) in missing:
+            RunFolder(run.path).failure.unlink(missing_ok=True)
+        launch(missing, Plugins.instance().instantiate_launcher(context, worker, config), worker)
+    trial = Trial(number=-1, state=COMPLETE, parameters={}, overrides=list(setting.start), cell=cell.id)
+    for run in runs:
+        folder = RunFolder(run.path)
+        result = folder.read_result()
+        if result is None or result.best_epoch is None:
+            failure = folder.read_failure()
+            trial.state, trial.reason = FAILED, failure.error if failure else "diverged"
+            return trial
+        trial.values.append(folder.read_metrics()[result.best_epoch - 1][spec.metric])
+        trial.seconds += result.duration_s
+    trial.value = sum(trial.values) / len(trial.values)
+    return trial
+
+
+def parameters_of(
+    config: Mapping[str, Any], choices: Mapping[str, Any], space: Space, fixed: Mapping[str, str]
+) -> dict[str, Scalar]:
+    """The values that a configuration has of the parameters of the space."""
+    found: dict[str, Scalar] = {}
+    for name, parameter in space.items():
+        value = choices.get(parameter.key)
+        if value is None:
+            value = OmegaConf.select(OmegaConf.create(dict(config)), parameter.key)
+        if value is None or isinstance(value, DictConfig) or not holds(parameter, space, fixed, found):
+            continue
+        found[name] = text_of(value) if parameter.kind == "categorical" else value
+    return found

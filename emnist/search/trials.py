@@ -1,0 +1,225 @@
+"""The trials of a search, which its workers share: Optuna's storage, changed under a lock.
+
+Whatever a worker is doing when it is killed, the trial stays RUNNING and its lock is free. The next worker takes it up
+and finds the runs that it has trained. A sampler is seeded anew for each trial and sees the trials that came before,
+so with one worker a search that was killed goes on as it would have.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.trial import FrozenTrial, TrialState
+
+from emnist.errors import UserError
+from emnist.runs.search import COMPLETE, FAILED, PRUNED, RUNNING, Scalar, Search, Trial
+from emnist.search.samplers import Listed, build_pruner, build_sampler
+from emnist.search.space import Space, grid, overrides_of, suggest
+from emnist.search.spec import SearchSpec
+from emnist.search.tensorboard import log_trial
+
+STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
+NAMES = {**{state: name for name, state in STATES.items()}, TrialState.RUNNING: RUNNING}
+ATTEMPTS = 2  # of a trial whose process dies
+
+
+@dataclass
+class Claimed:
+    """A trial that this process is training."""
+
+    number: int
+    id: int  # in the storage
+    parameters: dict[str, Scalar]
+    overrides: list[str]
+    lock: FileLock
+    curve: list[float]  # the metric after each epoch of the first run
+    seconds: float  # of that run's training
+    pruned_after: int | None  # epochs
+
+
+class Trials:
+    """The trials in the folder of a search. `fixed` are the keys that all trials share, with their values as text."""
+
+    def __init__(self, folder: Path, spec: SearchSpec, space: Space, fixed: Mapping[str, str], epochs: int):
+        self.folder, self.spec, self.space, self.fixed, self.epochs = folder, spec, space, fixed, epochs
+        self.storage, self.record = folder / "optuna.db", folder / "search.json"
+        self.lock = FileLock(folder / ".lock")
+        self.points = grid(space, fixed, spec.seed) if spec.sampler == "grid" else []
+        self.pruner = build_pruner(spec.pruner, spec.pruners.get(spec.pruner, {}), epochs)
+
+    @cached_property
+    def study(self) -> optuna.Study:
+        """Optuna's study. Raises UserError if the storage can't be read."""
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would warn of trials that continue after a kill
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.lock:
+            try:
+                storage = optuna.storages.RDBStorage(f"sqlite:///{self.storage}")
+                return optuna.create_study(
+                    storage=storage, study_name=self.spec.name, direction=self.spec.direction, load_if_exists=True
+                )
+            except Exception as error:
+                reason = " ".join(str(error).split())
+                raise UserError(f"{self.storage}: can't be used ({reason}); delete {self.folder} to start again") from error
+
+    def begin(self, overrides: Sequence[str]) -> None:
+        """Start the search or go on with it. Raises UserError if it was started with other settings."""
+        settings = {"space": {name: one.model_dump() for name, one in self.space.items()}}
+        settings |= {"overrides": [text for text in overrides if not text.startswith("data.root=")]}
+        settings |= {"runs": [list(run) for run in self.spec.runs], **self.spec.options}
+        before = self.study.user_attrs.get("settings")
+        if before is None:
+            self.study.set_user_attr("settings", settings)
+        elif changed := [key for key, value in settings.items() if before.get(key) != value]:
+            raise UserError(
+                f"search.name={self.spec.name}: {self.folder} was started with other settings (search.{changed[0]}); "
+                "give this search another search.name, or delete that folder"
+            )
+        with self.lock:
+            for trial in self.running():
+                self.set(trial, attempts=0)  # whoever stopped the search did not do so because of them
+
+    def describe(self, **about: Any) -> None:
+        """Enter what search.json says of the whole search."""
+        with self.lock:
+            self.study.set_user_attr("about", about)
+            self.export()
+
+    def claim(self) -> Claimed | None:
+        """A trial that was interrupted, or the next one; None if there is none left to start."""
+        with self.lock:
+            for trial in self.running():
+                lock = self.trial_lock(trial.number)
+                try:
+                    lock.acquire(timeout=0)
+                except Timeout:  # another process is training it
+                    continue
+                attempts = trial.user_attrs.get("attempts", 0)
+                if attempts >= ATTEMPTS:
+                    self.tell(trial.number, trial._trial_id, FAILED, reason=f"its process died {attempts} times")
+                    lock.release()
+                    continue
+                return self.prepared(trial.number, trial._trial_id, lock, attempts)
+            if self.is_over:
+                return None
+            number = len(self.study.get_trials(deepcopy=False))
+            lock = self.trial_lock(number)
+            lock.acquire()
+            trial = self.study.ask()  # the sampler is asked for the parameters in `prepared`
+            return self.prepared(trial.number, trial._trial_id, lock, 0)
+
+    def prepared(self, number: int, id: int, lock: FileLock, attempts: int) -> Claimed:
+        """Suggest the parameters of a trial; one that has them keeps them."""
+        spec = self.spec
+        if spec.sampler == "grid":
+            self.study.sampler = Listed(self.points[number])
+        else:
+            self.study.sampler = build_sampler(spec.sampler, spec.samplers.get(spec.sampler, {}), spec.seed, number)
+        parameters = suggest(optuna.Trial(self.study, id), self.space, self.fixed)
+        overrides = overrides_of(parameters, self.space)
+        self.set_by_id(id, attempts=attempts + 1, parameters=parameters, overrides=overrides)
+        self.export()
+        known = self.study._storage.get_trial(id)
+        curve = [value for _, value in sorted(known.intermediate_values.items())]
+        seconds, pruned_after = (known.user_attrs.get(name) for name in ("seconds", "pruned_after"))
+        return Claimed(number, id, parameters, overrides, lock, curve, seconds or 0.0, pruned_after)
+
+    def report(self, claimed: Claimed, curve: Sequence[float], seconds: float) -> bool:
+        """Enter the learning curve of a trial's first run. Returns whether the run is to go on."""
+        storage = self.study._storage
+        with self.lock:
+            for epoch in range(len(claimed.curve) + 1, len(curve) + 1):
+                storage.set_trial_intermediate_value(claimed.id, epoch, curve[epoch - 1])
+            claimed.curve, claimed.seconds = list(curve), seconds
+            self.set_by_id(claimed.id, seconds=seconds)
+            if self.pruner.prune(self.study, storage.get_trial(claimed.id)):
+                claimed.pruned_after = len(curve)
+                self.set_by_id(claimed.id, pruned_after=claimed.pruned_after)  # Hyperband would not say so twice
+        return claimed.pruned_after is None
+
+    def end(self, claimed: Claimed, state: str, **about: Any) -> None:
+        """Enter how a trial ended: `values` and `cell`, `seconds` of training, a `reason`."""
+        with self.lock:
+            self.tell(claimed.number, claimed.id, state, **about)
+
+    def tell(self, number: int, id: int, state: str, **about: Any) -> None:
+        self.set_by_id(id, **about)
+        value = fmean(about["values"]) if state == COMPLETE else None
+        self.study.tell(number, value, state=STATES[state])
+        self.export()
+
+    def incumbent(self) -> Trial | None:
+        """The best complete trial so far."""
+        with self.lock:
+            return self.as_record().best
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further trial is to be started."""
+        trials, spec = self.study.get_trials(deepcopy=False), self.spec
+        spent = sum(trial.user_attrs.get("seconds", 0.0) for trial in trials)
+        limits = [limit for limit in (spec.trials, len(self.points) or None) if limit is not None]
+        return len(trials) >= min(limits, default=math.inf) or (spec.budget is not None and spent >= spec.budget)
+
+    def running(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+    def trial_lock(self, number: int) -> FileLock:
+        path = self.folder / "trials" / f"{number:03}" / ".lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(path)
+
+    def set(self, trial: FrozenTrial, **attributes: Any) -> None:
+        self.set_by_id(trial._trial_id, **attributes)
+
+    def set_by_id(self, id: int, **attributes: Any) -> None:
+        for name, value in attributes.items():
+            self.study._storage.set_trial_user_attr(id, name, value)
+
+    def export(self) -> None:
+        """Write search.json, and for TensorBoard every trial that has ended."""
+        search = self.as_record()
+        search.write(self.record)
+        for trial in search.trials:
+            if trial.state != RUNNING:
+                log_trial(self.folder / "trials" / f"{trial.number:03}", search, trial)
+
+    def as_record(self) -> Search:
+        spec, attributes = self.spec, self.study.user_attrs
+        return Search(
+            name=spec.name,
+            **attributes.get("about", {}),
+            sampler=spec.sampler,
+            seed=spec.seed,
+            pruner=spec.pruner,
+            images=spec.images is not None and len(spec.runs) > 1,
+            metric=spec.metric,
+            direction=spec.direction,
+            space=self.space,
+            trials=[_record(trial) for trial in self.study.get_trials(deepcopy=False)],
+        )
+
+
+def _record(trial: FrozenTrial) -> Trial:
+    attributes = trial.user_attrs
+    values = attributes.get("values", [])
+    return Trial(
+        number=trial.number,
+        state=NAMES[trial.state],  # type: ignore[arg-type]
+        parameters=attributes.get("parameters", {}),
+        overrides=attributes.get("overrides", []),
+        cell=attributes.get("cell"),
+        values=values,
+        value=fmean(values) if values else None,
+        curve=[value for _, value in sorted(trial.intermediate_values.items())],
+        reason=attributes.get("reason", ""),
+        seconds=attributes.get("seconds", 0.0),
+        started=trial.datetime_start.timestamp() if trial.datetime_start else None,
+        ended=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
+    )
