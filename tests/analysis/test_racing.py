@@ -31,7 +31,8 @@ def test_pococks_constants_for_one_sided_5_percent(looks, deviate):
 
 
 def test_pococks_published_constant_for_five_looks():
-    assert pocock_deviate(5, 0.025) == pytest.approx(2.413, abs=5e-4)  # Jennison and Turnbull 1999, table 2.1: both sides, 5%
+    # Jennison and Turnbull, Group sequential methods, 1999, table 2.1, for 5% on both sides
+    assert pocock_deviate(5, 0.025) == pytest.approx(2.413, abs=5e-4)
 
 
 def test_the_chance_of_exceeding_is_that_of_simulated_sums():
