@@ -4,9 +4,10 @@
 
 All settings are equally good but for that of the trial. Of the images of a fold, a share is right by chance in each
 network, independently, so that two networks disagree on half of that share; a run moves this chance by its luck, with
-the given standard deviation of accuracy. A worse trial also gets images wrong that all others get right. The incumbent is another network or, as in a search, the best of several on all folds: selected for its luck on the very
-images of the race, so an equally good trial loses to it more often than `level`. Few of these would have become the
-best in the end, which is the error that costs something.
+the given standard deviation of accuracy. A worse trial also gets images wrong that all others get right, a better one
+the contrary. The incumbent is another network or, as in a search, the best of several on all folds: selected for its
+luck on the very images of the race, so an equally good trial loses to it more often than `level`. Few of these would
+have become the best in the end, which is the error that costs something.
 """
 
 import argparse

@@ -16,10 +16,10 @@ The limit is the same at every look, and a setting as good as the incumbent's ex
 `level`: Pocock, Group sequential methods in the design and analysis of clinical trials, Biometrika 1977.
 
 That holds against an incumbent chosen beforehand. The best of many was lucky on just these images, so an equally good
-setting loses more often: at 5% and 2 to 5 folds of 5,640 images, 21 to 24% against the best of 20 equals, 28 to 33%
-against the best of 60. A setting 0.5 points better loses in 1 to 6%. It is not corrected, because it costs next to
-nothing: to win the search, an equal would have to be as lucky, and only 0.1% of them lose a race whose last fold would
-have put them in front. But a pruned trial is no evidence that its setting is worse (`benchmarks/racing.py`).
+setting loses more often: at 5% and 2 to 5 folds of 5,640 images, 21 to 23% against the best of 20 equals, 28 to 33%
+against the best of 60. A setting 0.5 points better loses in 0.5 to 6%. It is not corrected, because it costs next to
+nothing: to win the search, an equal would have to be as lucky, and at most 0.1% of them lose a race whose last fold
+would have put them in front. But a pruned trial is no evidence that its setting is worse (`benchmarks/racing.py`).
 """
 
 from collections.abc import Sequence
