@@ -60,9 +60,9 @@ class Outcome:
 
 def read_trials(path: Path) -> tuple[list[Replayed], int, int]:
     """The complete trials of an unpruned search, the largest number of epochs, and how many trials there are."""
-    search = Search.read(path)
+    search = Search.read(path) if path.exists() else None
     if search is None:
-        raise UserError(f"{path}: not the file of a search")
+        raise UserError(f"{path}: missing, or not the file of a search")
     if search.metric != METRIC or search.pruner != "none" or search.images or len(search.runs) < 2:
         raise UserError(f"{path}: not a search by {METRIC} without pruning and with several runs a trial")
     trials, most = [], 0
@@ -220,10 +220,8 @@ def main() -> None:
         right = (trials[number].right[:runs] for number in (trial, incumbent))
         return loses(*right, len(trials[trial].right) - 1, arguments.level, arguments.run_sd / 100)
 
-    hours = sum(sum(trial.seconds) for trial in trials) / 3600
-    print(
-        f"{len(trials)} of {all_trials} trials, those complete, of {len(trials[0].values)} runs of up to {epochs} epochs,"
-    )
+    hours, runs = sum(sum(trial.seconds) for trial in trials) / 3600, len(trials[0].values)
+    print(f"{len(trials)} of {all_trials} trials, those complete, of {runs} runs of up to {epochs} epochs,")
     print(f"{sum(sum(trial.epochs) for trial in trials):,} epochs in {hours:.2f} h; {arguments.orders} random orders.")
     print(
         f"By images: {len(trials[0].right[0]):,} a run, level {arguments.level:g}, run sd {arguments.run_sd:g} points"
