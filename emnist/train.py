@@ -33,7 +33,8 @@ def start(cfg: DictConfig) -> None:
             name = job.runtime.choices[kind]
             wrong = f"error: {kind}={name}: a {kind} is many runs; add -m"
             if multirun:
-                wrong = f"error: {kind}={name}: give one {kind}; its defaults must contain 'override /hydra/sweeper: {kind}'"
+                needed = f"'override /hydra/sweeper: {kind}'"
+                wrong = f"error: {kind}={name}: give one {kind}; its defaults must contain {needed}"
             sys.exit(wrong)  # an exception would let Hydra start the next job
     try:
         run_job(cfg, Path(job.runtime.output_dir))

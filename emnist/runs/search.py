@@ -7,7 +7,11 @@ from pydantic import BaseModel, Field
 from emnist.runs.stored import Stored
 
 Scalar = bool | int | float | str
-RUNNING, COMPLETE, PRUNED, FAILED = "running", "complete", "pruned", "failed"
+State = Literal["running", "complete", "pruned", "failed"]
+RUNNING: State = "running"
+COMPLETE: State = "complete"
+PRUNED: State = "pruned"
+FAILED: State = "failed"
 
 
 class Parameter(BaseModel):
@@ -27,7 +31,7 @@ class Trial(BaseModel):
     """A configuration that the search tried: a cell, whose repeats are runs."""
 
     number: int  # from 0, in the order of asking
-    state: Literal["running", "complete", "pruned", "failed"]
+    state: State
     parameters: dict[str, Scalar]  # name in the space → value; without those whose condition doesn't hold
     overrides: list[str]  # what makes the cell
     cell: str | None = None  # its id; None if the overrides are invalid

@@ -24,7 +24,7 @@ def planner(spec: SearchSpec, start: tuple[str, ...], winner: Trial, cells: Path
     values = {HAND_TUNED: Value(set=[]), SEARCHED: Value(set=winner.overrides)}
     study = Study(
         reference=list(start),
-        folds=spec.final_folds,
+        folds=list(spec.final_folds),
         seeds=spec.final.seeds if spec.final else [0],
         seeding=spec.seeding,
         factors={"search": values},

@@ -72,7 +72,9 @@ def print_best(search: Search) -> None:
     counts = {state: sum(trial.state == state for trial in search.trials) for state in (COMPLETE, PRUNED, FAILED)}
     hours = sum(trial.seconds for trial in search.trials) / 3600
     states = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    table = Table("trial", search.metric, "parameters", title=f"search {search.name}: {states}, {hours:.2f} h of training")
+    table = Table(
+        "trial", search.metric, "parameters", title=f"search {search.name}: {states}, {hours:.2f} h of training"
+    )
     complete = [trial for trial in search.trials if trial.state == COMPLETE and trial.value is not None]
     complete.sort(key=lambda trial: trial.value or 0.0, reverse=search.direction == "maximize")
     for trial in complete[:SHOWN]:

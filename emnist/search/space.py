@@ -1,15 +1,14 @@
 """The space of a search: what Hydra's `interval`, `range` and `choice` mean, and under which conditions.
 
-    optimizer: choice(adam, sgd)
-    optimizer.lr: tag(log, interval(1e-4, 1))
-    optimizer.momentum: {values: "interval(0, 0.95)", when: optimizer=sgd}
-    model.neurons: tag(log, int(interval(32, 512)))
+optimizer: choice(adam, sgd)
+optimizer.lr: tag(log, interval(1e-4, 1))
+optimizer.momentum: {values: "interval(0, 0.95)", when: optimizer=sgd}
+model.neurons: tag(log, int(interval(32, 512)))
 """
 
-import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -34,7 +33,9 @@ def read_space(given: object) -> Space:
             parameter = _entry(str(key), entry)
             condition = "" if len(several) == 1 else f" if {_described(parameter.when)}"
             if key + condition in space:
-                raise UserError(f"search.space.{key}: two entries hold at once; give each a condition of its own (when)")
+                raise UserError(
+                    f"search.space.{key}: two entries hold at once; give each a condition of its own (when)"
+                )
             space[key + condition] = parameter
     return space
 
@@ -47,6 +48,7 @@ def parameter_of(override: Override, where: str) -> Parameter:
         if len(set(choices)) < len(choices):
             raise UserError(f"{where}: give each choice once")
         return Parameter(key=key, kind="categorical", choices=choices)  # type: ignore[arg-type]
+    assert isinstance(value, RangeSweep | IntervalSweep)
     log = "log" in value.tags
     if unknown := value.tags - {"log"}:
         raise UserError(f"{where}: unknown tag {sorted(unknown)[0]}; the only one is log")
@@ -60,7 +62,6 @@ def parameter_of(override: Override, where: str) -> Parameter:
         kind = "int" if all(isinstance(number, int) for number in numbers) else "float"
         step = abs(value.step)
         return Parameter(key=key, kind=kind, low=min(numbers), high=max(numbers), step=step)  # type: ignore[arg-type]
-    assert isinstance(value, IntervalSweep)
     low, high = value.start, value.end
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)) or low >= high:
         raise UserError(f"{where}: the first number must be less than the second")
@@ -71,27 +72,42 @@ def parameter_of(override: Override, where: str) -> Parameter:
 
 
 def fit_to_command(
-    space: Space, given: Mapping[str, str], start: Mapping[str, str], swept: Sequence[Parameter]
+    space: Space,
+    given: Collection[str],
+    swept: Sequence[Parameter],
+    only: Collection[str] | None,
+    value_of: Callable[[str], str | None],
 ) -> tuple[Space, dict[str, str]]:
     """The space with the command line's parameters in place of the file's, and without the keys that it sets.
 
-    `given` are the keys that the command line sets, `start` all that overrides set, with their values as text. Also
-    returns the keys that are the same in all trials, which conditions may be about. Raises UserError for a condition on
-    a key that is neither searched nor set.
+    `given` are the keys that the command line sets, `only` those of the file to search. `value_of` gives the value of a
+    key of the reference as text, None if it has no such key. Also returns these values where conditions are about them.
+    Raises UserError if nothing is left, a key doesn't exist or a condition can't be judged.
     """
-    replaced = {parameter.key for parameter in swept}
+    keys = {parameter.key for parameter in space.values()}
+    if unknown := [key for key in only or () if key not in keys]:
+        raise UserError(f"search.only={unknown[0]}: not in the space; choose from {', '.join(sorted(keys))}")
+    searched = keys - set(given) - {parameter.key for parameter in swept}
+    searched = searched if only is None else searched & set(only)
     new = {parameter.key: parameter for parameter in swept}  # first, as conditions of the file may be about them
-    new |= {name: one for name, one in space.items() if one.key not in given and one.key not in replaced}
-    if not new:
-        raise UserError("search.space: every parameter is set on the command line, so nothing is left to search")
-    searched = {parameter.key for parameter in new.values()}
-    fixed = {key: value for key, value in start.items() if key not in searched}
-    known = set(fixed)
+    new |= {name: parameter for name, parameter in space.items() if parameter.key in searched}
+    all_searched, known = {parameter.key for parameter in new.values()}, set()
+    fixed: dict[str, str] = {}
     for name, parameter in new.items():
-        if unknown := [key for key in parameter.when or {} if key not in known]:
-            raise UserError(f"search.space.{name}: when={unknown[0]}=…: neither set nor searched before it")
+        if parameter.when is None and value_of(parameter.key) is None:
+            raise UserError(f"search.space.{name}: no such key; python -m emnist.train --help lists the available keys")
+        for key in parameter.when or {}:
+            value = None if key in all_searched else value_of(key)
+            if value is not None:
+                fixed[key] = value
+            elif key not in known:
+                where = "searched only after it" if key in all_searched else "no such key"
+                raise UserError(f"search.space.{name}: its condition is about {key}: {where}")
         known.add(parameter.key)
-    return {name: one for name, one in new.items() if _may_hold(one, fixed)}, fixed
+    new = {name: one for name, one in new.items() if _may_hold(one, fixed)}
+    if not new:
+        raise UserError("search.space: nothing is left to search; every parameter is set, or left out by search.only")
+    return new, fixed
 
 
 def suggest(trial: Trial, space: Space, fixed: Mapping[str, str]) -> dict[str, Scalar]:
@@ -99,7 +115,7 @@ def suggest(trial: Trial, space: Space, fixed: Mapping[str, str]) -> dict[str, S
     parameters: dict[str, Scalar] = {}
     for name, parameter in _holding(space, fixed, parameters):
         if parameter.kind == "categorical":
-            parameters[name] = trial.suggest_categorical(name, parameter.choices or [])
+            parameters[name] = trial.suggest_categorical(name, list(parameter.choices or []))  # type: ignore[assignment]
         elif parameter.kind == "int":
             low, high, step = int(parameter.low or 0), int(parameter.high or 0), int(parameter.step or 1)
             parameters[name] = trial.suggest_int(name, low, high, step=step, log=parameter.log)
@@ -122,14 +138,18 @@ def grid(space: Space, fixed: Mapping[str, str], seed: int) -> list[dict[str, Sc
     """
     for name, parameter in space.items():
         if parameter.kind != "categorical" and (parameter.step is None or parameter.log):
-            raise UserError(f"search.space.{name}: an interval has no grid; use choice(…) or range(…), or another sampler")
+            raise UserError(
+                f"search.space.{name}: an interval has no grid; use choice(…) or range(…), or another sampler"
+            )
     points: list[dict[str, Scalar]] = [{}]
     for name, parameter in space.items():
-        points = [
-            {**point, name: value} if holds(parameter, space, fixed, point) else point
-            for point in points
-            for value in (_values(parameter) if holds(parameter, space, fixed, point) else [None])  # type: ignore[list-item]
-        ]
+        longer: list[dict[str, Scalar]] = []
+        for point in points:
+            if holds(parameter, space, fixed, point):
+                longer += [{**point, name: value} for value in _values(parameter)]
+            else:
+                longer.append(point)
+        points = longer
     random.Random(seed).shuffle(points)
     return points
 
@@ -137,12 +157,10 @@ def grid(space: Space, fixed: Mapping[str, str], seed: int) -> list[dict[str, Sc
 def holds(parameter: Parameter, space: Space, fixed: Mapping[str, str], chosen: Mapping[str, Scalar]) -> bool:
     """Whether the condition of a parameter holds for what has been chosen before it."""
     values = {**fixed, **{space[name].key: str(value) for name, value in chosen.items()}}
-    return all(values.get(key) in map(str, allowed) for key, allowed in (parameter.when or {}).items())
+    return all(values.get(key) in list(map(str, allowed)) for key, allowed in (parameter.when or {}).items())
 
 
-def _holding(
-    space: Space, fixed: Mapping[str, str], chosen: Mapping[str, Scalar]
-) -> Iterator[tuple[str, Parameter]]:
+def _holding(space: Space, fixed: Mapping[str, str], chosen: Mapping[str, Scalar]) -> Iterator[tuple[str, Parameter]]:
     for name, parameter in space.items():
         if holds(parameter, space, fixed, chosen):
             yield name, parameter
@@ -156,9 +174,8 @@ def _may_hold(parameter: Parameter, fixed: Mapping[str, str]) -> bool:
 def _values(parameter: Parameter) -> list[Scalar]:
     if parameter.choices is not None:
         return parameter.choices
-    assert parameter.low is not None and parameter.high is not None and parameter.step is not None
-    count = math.floor((parameter.high - parameter.low) / parameter.step + 1e-9) + 1
-    numbers = [parameter.low + i * parameter.step for i in range(count)]
+    low, high, step = parameter.low or 0, parameter.high or 0, parameter.step or 1
+    numbers = [low + i * step for i in range(math.floor((high - low) / step + 1e-9) + 1)]
     return [int(number) for number in numbers] if parameter.kind == "int" else [float(f"{n:.4g}") for n in numbers]
 
 

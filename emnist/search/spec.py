@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from emnist.checks import STRICT, Count, NonNegative, Seed, validate
 from emnist.errors import UserError
 from emnist.search.space import Space, read_space
-from emnist.study.spec import EachOnce, Override, Study, seconds
+from emnist.study.spec import EachOnce, Override, Study, as_list, seconds
 
 METRICS = ("val_accuracy", "val_top3_accuracy", "val_macro_f1", "val_loss", "val_ece")
 TO_BE_MINIMIZED = ("val_loss", "val_ece")
@@ -65,6 +65,7 @@ class SearchSpec(BaseModel):
     seed: Seed
     pruner: Literal["none", "median", "hyperband"]
     images: Images | None
+    only: Annotated[list[str], BeforeValidator(as_list)] | None  # keys of the space
     workers: Count | None
     final: Final | None
     samplers: dict[str, dict[str, Any]]
@@ -123,6 +124,8 @@ def read_search(name: str, config: dict[str, Any], all_folds: int) -> tuple[Sear
     expected = "minimize" if spec.metric in TO_BE_MINIMIZED else "maximize"
     if spec.direction != expected:
         raise UserError(f"search.direction={spec.direction}: {spec.metric} is better the other way; set {expected}")
+    if spec.images is not None and len(spec.runs) > 1 and spec.metric != "val_accuracy":
+        raise UserError(f"search.images: tests accuracies, so it can't prune by {spec.metric}; set search.images=null")
     for key, folds in {"folds": spec.folds, "final.folds": (spec.final.folds if spec.final else None) or []}.items():
         if wrong := [fold for fold in folds if not 0 <= fold < all_folds]:
             raise UserError(f"search.{key}={wrong[0]}: must be from 0 to {all_folds - 1}")

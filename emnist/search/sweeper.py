@@ -3,11 +3,13 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from filelock import Timeout
+from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
@@ -18,21 +20,23 @@ from emnist.errors import UserError, describe
 from emnist.runs.config import Split
 from emnist.runs.folder import RunFolder
 from emnist.runs.identity import run_name
-from emnist.runs.search import COMPLETE, FAILED, Scalar, Search, Trial
+from emnist.runs.search import COMPLETE, FAILED, Scalar, Trial
 from emnist.search import final
 from emnist.search.progress import print_best, watch
-from emnist.search.space import Space, fit_to_command, holds, parameter_of, text_of, values_of
+from emnist.search.space import Space, fit_to_command, holds, parameter_of, text_of
 from emnist.search.spec import SearchSpec, read_search
 from emnist.search.trials import Trials
 from emnist.search.worker import Setting, Worker
 from emnist.study.compose import Compose, fingerprint
 from emnist.study.launch import Worker as StudyWorker
 from emnist.study.launch import absolute, launch
-from emnist.study.overrides import key_of, merge, parsed, quoted
+from emnist.study.overrides import merge, parsed, quoted
 from emnist.study.planning import planned_cell, planned_run
 from emnist.study.progress import print_summary
 from emnist.study.sweeper import check_reference
 from emnist.training.job import JobFailed
+
+MISSING = "???"  # of a configuration's keys that don't exist
 
 
 def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> None:
@@ -48,18 +52,21 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
     split = validate(Split, {key: config.data[key] for key in Split.model_fields if key in config.data}, "data.")
     settings = cast(dict[str, Any], OmegaConf.to_container(config.search, resolve=True))
     spec, space = read_search(name, settings, split.folds)
-    given, swept = [], []
+    given: list[Override] = []
+    swept: list[Override] = []
     for override in parsed(arguments, context.config_loader, "search"):
         (swept if override.is_sweep_override() else given).append(override)
     lasting = merge(spec.reference, [str(override.input_line) for override in given])  # of the final, too
     start = lasting if spec.epochs is None else merge(lasting, [f"trainer.max_epochs={spec.epochs}"])
+    reference, choices = compose.with_choices(start)
+    value_of = partial(value_in, reference, choices)
     space, fixed = fit_to_command(
         space,
-        given={override.key_or_group: values_of(override)[0] for override in given},
-        start={key_of(text): text.partition("=")[2] for text in start},
-        swept=[parameter_of(override, str(override.input_line)) for override in swept],
+        {override.key_or_group for override in given},
+        [parameter_of(override, str(override.input_line)) for override in swept],
+        spec.only,
+        lambda key: None if value_of(key) is MISSING else text_of(value_of(key)),
     )
-    reference, choices = compose.with_choices(start)
     cells = absolute(Path(config.hydra.sweep.dir))
     setting = Setting(spec, space, fixed, start, cells, reference["trainer"]["max_epochs"], compose)
     check_reference(f"search={name}", {**reference, "data": {**reference["data"], "fold": spec.folds[0]}})
@@ -71,7 +78,7 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
         about = {"space_name": name, "overrides": list(start), "runs": [run_name(*run) for run in spec.runs]}
         trials.describe(**about)
         hand_tuned = train_reference(setting, config, context)
-        hand_tuned.parameters = parameters_of(reference, choices, space, fixed)
+        hand_tuned.parameters = parameters_of(space, fixed, value_of)
         about |= {"reference": hand_tuned.model_dump()}
         trials.describe(**about)
         with watch(trials.record, min((n for n in (spec.trials, len(trials.points)) if n), default=None)):
@@ -162,16 +169,18 @@ def train_reference(setting: Setting, config: DictConfig, context: HydraContext)
     return trial
 
 
-def parameters_of(
-    config: Mapping[str, Any], choices: Mapping[str, Any], space: Space, fixed: Mapping[str, str]
-) -> dict[str, Scalar]:
+def value_in(config: Mapping[str, Any], choices: Mapping[str, Any], key: str) -> Any:
+    """What was chosen of a group, such as adam of `optimizer`, or the value of a key; MISSING if there is none."""
+    if key in choices:
+        return choices[key]
+    value = OmegaConf.select(OmegaConf.create(dict(config)), key, default=MISSING)
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+
+
+def parameters_of(space: Space, fixed: Mapping[str, str], value_of: Callable[[str], Any]) -> dict[str, Scalar]:
     """The values that a configuration has of the parameters of the space."""
     found: dict[str, Scalar] = {}
     for name, parameter in space.items():
-        value = choices.get(parameter.key)
-        if value is None:
-            value = OmegaConf.select(OmegaConf.create(dict(config)), parameter.key)
-        if value is None or isinstance(value, DictConfig) or not holds(parameter, space, fixed, found):
-            continue
-        found[name] = text_of(value) if parameter.kind == "categorical" else value
+        if holds(parameter, space, fixed, found) and (value := value_of(parameter.key)) is not MISSING:
+            found[name] = text_of(value) if parameter.kind == "categorical" else value
     return found

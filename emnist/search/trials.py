@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
 from emnist.errors import UserError
-from emnist.runs.search import COMPLETE, FAILED, PRUNED, RUNNING, Scalar, Search, Trial
+from emnist.runs.search import COMPLETE, FAILED, PRUNED, RUNNING, Scalar, Search, State, Trial
 from emnist.search.samplers import Listed, build_pruner, build_sampler
 from emnist.search.space import Space, grid, overrides_of, suggest
 from emnist.search.spec import SearchSpec
@@ -66,11 +66,13 @@ class Trials:
                 )
             except Exception as error:
                 reason = " ".join(str(error).split())
-                raise UserError(f"{self.storage}: can't be used ({reason}); delete {self.folder} to start again") from error
+                raise UserError(
+                    f"{self.storage}: can't be used ({reason}); delete {self.folder} to start again"
+                ) from error
 
     def begin(self, overrides: Sequence[str]) -> None:
         """Start the search or go on with it. Raises UserError if it was started with other settings."""
-        settings = {"space": {name: one.model_dump() for name, one in self.space.items()}}
+        settings: dict[str, Any] = {"space": {name: one.model_dump() for name, one in self.space.items()}}
         settings |= {"overrides": [text for text in overrides if not text.startswith("data.root=")]}
         settings |= {"runs": [list(run) for run in self.spec.runs], **self.spec.options}
         before = self.study.user_attrs.get("settings")
@@ -83,7 +85,7 @@ class Trials:
             )
         with self.lock:
             for trial in self.running():
-                self.set(trial, attempts=0)  # whoever stopped the search did not do so because of them
+                self.set_by_id(trial._trial_id, attempts=0)  # whoever stopped the search did not do so because of them
 
     def describe(self, **about: Any) -> None:
         """Enter what search.json says of the whole search."""
@@ -111,8 +113,8 @@ class Trials:
             number = len(self.study.get_trials(deepcopy=False))
             lock = self.trial_lock(number)
             lock.acquire()
-            trial = self.study.ask()  # the sampler is asked for the parameters in `prepared`
-            return self.prepared(trial.number, trial._trial_id, lock, 0)
+            asked = self.study.ask()  # the sampler is asked for the parameters in `prepared`
+            return self.prepared(asked.number, asked._trial_id, lock, 0)
 
     def prepared(self, number: int, id: int, lock: FileLock, attempts: int) -> Claimed:
         """Suggest the parameters of a trial; one that has them keeps them."""
@@ -143,12 +145,12 @@ class Trials:
                 self.set_by_id(claimed.id, pruned_after=claimed.pruned_after)  # Hyperband would not say so twice
         return claimed.pruned_after is None
 
-    def end(self, claimed: Claimed, state: str, **about: Any) -> None:
+    def end(self, claimed: Claimed, state: State, **about: Any) -> None:
         """Enter how a trial ended: `values` and `cell`, `seconds` of training, a `reason`."""
         with self.lock:
             self.tell(claimed.number, claimed.id, state, **about)
 
-    def tell(self, number: int, id: int, state: str, **about: Any) -> None:
+    def tell(self, number: int, id: int, state: State, **about: Any) -> None:
         self.set_by_id(id, **about)
         value = fmean(about["values"]) if state == COMPLETE else None
         self.study.tell(number, value, state=STATES[state])
@@ -174,9 +176,6 @@ class Trials:
         path = self.folder / "trials" / f"{number:03}" / ".lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(path)
-
-    def set(self, trial: FrozenTrial, **attributes: Any) -> None:
-        self.set_by_id(trial._trial_id, **attributes)
 
     def set_by_id(self, id: int, **attributes: Any) -> None:
         for name, value in attributes.items():
@@ -211,7 +210,7 @@ def _record(trial: FrozenTrial) -> Trial:
     values = attributes.get("values", [])
     return Trial(
         number=trial.number,
-        state=NAMES[trial.state],  # type: ignore[arg-type]
+        state=NAMES[trial.state],
         parameters=attributes.get("parameters", {}),
         overrides=attributes.get("overrides", []),
         cell=attributes.get("cell"),

@@ -1,7 +1,6 @@
 """A worker of a search: takes trials, one after another, until none is left."""
 
 import os
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from emnist.analysis.racing import lead, loses
+from emnist.analysis.racing import gap, loses
 from emnist.errors import UserError, describe
 from emnist.runs.folder import RunFolder
 from emnist.runs.identity import run_name
@@ -124,11 +123,12 @@ class Worker:
         others = [right_in_validation(path) for path in paths_of(best, self.setting.cells, self.spec)[: len(runs)]]
         if any(right is None for right in (*own, *others)):  # of runs from before validation.npz
             return ""
-        looks = len(self.spec.runs) - 1
-        if not loses(own, others, looks, images.level, images.run_sd / 100):  # type: ignore[arg-type]
+        race = own, others, len(self.spec.runs) - 1, images.level, images.run_sd / 100
+        if not loses(*race):  # type: ignore[arg-type]
             return ""
-        behind, half = lead(own, others, looks, images.level, images.run_sd / 100)  # type: ignore[arg-type]
-        return f"{100 * behind:.1f} ± {100 * half:.1f} points behind trial {best.number} after {len(runs)} runs"
+        difference, half = gap(*race)  # type: ignore[arg-type]
+        after = f"{len(runs)} of {len(self.spec.runs)} runs"
+        return f"{-100 * difference:.1f} ± {100 * half:.1f} points behind trial {best.number} after {after}"
 
 
 def paths_of(trial: Trial, cells: Path, spec: SearchSpec) -> list[Path]:

@@ -46,8 +46,9 @@ def fit(
 ) -> Result | None:
     """Train with the resolved configuration and leave all artifacts of the run in `folder`.
 
-    If the folder holds last.ckpt, training continues after that epoch. Returns the result; None if `after_epoch` stopped
-    the run, and in the secondary processes of a distributed run. Raises UserError if the configuration is invalid.
+    If the folder holds last.ckpt, training continues after that epoch. Returns the result; None if `after_epoch`
+    stopped the run, and in the secondary processes of a distributed run. Raises UserError if the configuration is
+    invalid.
     """
     set_up_process(config)
     training = prepare(config, folder)

@@ -32,11 +32,11 @@ def run_job(
     """Train with the configuration `cfg` in the folder `path`.
 
     With `resume` training continues after the last finished epoch in the folder, and the result of a finished run is
-    returned at once; without, a folder that holds a run is an error. `quiet` leaves the terminal alone. `after_epoch` says
-    after each epoch but the last whether to go on; a run that it stops can be resumed.
+    returned at once; without, a folder that holds a run is an error. `quiet` leaves the terminal alone. `after_epoch`
+    says after each epoch but the last whether to go on; a run that it stops can be resumed.
 
-    Returns the result (None if it was stopped, and in the secondary processes of a distributed run). Raises JobFailed after any error, which
-    is logged on one line when it happens and recorded in failure.json until the run is resumed.
+    Returns the result (None if it was stopped, and in the secondary processes of a distributed run). Raises JobFailed
+    after any error, which is logged on one line when it happens and recorded in failure.json until the run is resumed.
     """
     from emnist.runs.folder import RunFolder  # imports pydantic and numpy, which --help can do without
 
