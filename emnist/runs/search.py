@@ -36,7 +36,7 @@ class Trial(BaseModel):
     overrides: list[str]  # what makes the cell
     cell: str | None = None  # its id; None if the overrides are invalid
     values: list[float] = Field(default_factory=list)  # the metric of each run that has ended
-    value: float | None = None  # their mean
+    value: float | None = None  # their mean; of one that lost a race, what to expect after all runs
     curve: list[float] = Field(default_factory=list)  # the metric after each epoch of the first run
     reason: str = ""  # why it was pruned, or failed
     seconds: float = 0.0  # of training

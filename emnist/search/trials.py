@@ -24,8 +24,7 @@ from emnist.search.space import Space, grid, overrides_of, suggest
 from emnist.search.spec import SearchSpec
 from emnist.search.tensorboard import log_trial
 
-STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
-NAMES = {**{state: name for name, state in STATES.items()}, TrialState.RUNNING: RUNNING}
+STATES = {PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}  # of trials without a value
 ATTEMPTS = 2  # of a trial whose process dies
 
 
@@ -132,28 +131,37 @@ class Trials:
         seconds, pruned_after = (known.user_attrs.get(name) for name in ("seconds", "pruned_after"))
         return Claimed(number, id, parameters, overrides, lock, curve, seconds or 0.0, pruned_after)
 
-    def report(self, claimed: Claimed, curve: Sequence[float], seconds: float) -> bool:
-        """Enter the learning curve of a trial's first run. Returns whether the run is to go on."""
+    def report(self, claimed: Claimed, curve: Sequence[float], seconds: float, is_last: bool) -> bool:
+        """Enter the learning curve of a trial's first run. Returns whether the run is to go on.
+
+        The pruner is asked once an epoch, but not after the last.
+        """
         storage = self.study._storage
         with self.lock:
             for epoch in range(len(claimed.curve) + 1, len(curve) + 1):
                 storage.set_trial_intermediate_value(claimed.id, epoch, curve[epoch - 1])
             claimed.curve, claimed.seconds = list(curve), seconds
             self.set_by_id(claimed.id, seconds=seconds)
-            if self.pruner.prune(self.study, storage.get_trial(claimed.id)):
+            if not is_last and self.pruner.prune(self.study, storage.get_trial(claimed.id)):
                 claimed.pruned_after = len(curve)
                 self.set_by_id(claimed.id, pruned_after=claimed.pruned_after)  # Hyperband would not say so twice
         return claimed.pruned_after is None
 
     def end(self, claimed: Claimed, state: State, **about: Any) -> None:
-        """Enter how a trial ended: `values` and `cell`, `seconds` of training, a `reason`."""
+        """Enter how a trial ended: its `cell`, the `values` of its runs, `seconds` of training, a `reason`.
+
+        One that lost a race also has a `value`, what it would have had after all runs. To Optuna it is a complete trial
+        with this value, since the median pruner and most samplers learn from no others.
+        """
         with self.lock:
             self.tell(claimed.number, claimed.id, state, **about)
 
     def tell(self, number: int, id: int, state: State, **about: Any) -> None:
-        self.set_by_id(id, **about)
-        value = fmean(about["values"]) if state == COMPLETE else None
-        self.study.tell(number, value, state=STATES[state])
+        if state == COMPLETE:
+            about["value"] = fmean(about["values"])
+        self.set_by_id(id, state=state, **about)
+        value = about.get("value")
+        self.study.tell(number, value, state=TrialState.COMPLETE if value is not None else STATES[state])
         self.export()
 
     def incumbent(self) -> Trial | None:
@@ -208,14 +216,15 @@ class Trials:
 def _record(trial: FrozenTrial) -> Trial:
     attributes = trial.user_attrs
     values = attributes.get("values", [])
+    value = attributes.get("value", fmean(values) if values else None)
     return Trial(
         number=trial.number,
-        state=NAMES[trial.state],
+        state=RUNNING if trial.state == TrialState.RUNNING else attributes["state"],
         parameters=attributes.get("parameters", {}),
         overrides=attributes.get("overrides", []),
         cell=attributes.get("cell"),
         values=values,
-        value=fmean(values) if values else None,
+        value=value,
         curve=[value for _, value in sorted(trial.intermediate_values.items())],
         reason=attributes.get("reason", ""),
         seconds=attributes.get("seconds", 0.0),

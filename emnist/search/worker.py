@@ -2,14 +2,16 @@
 
 import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from emnist.analysis.racing import gap, loses
 from emnist.errors import UserError, describe
+from emnist.inference.load import read_checkpoint
 from emnist.runs.folder import RunFolder
 from emnist.runs.identity import run_name
 from emnist.runs.result import DIVERGED
@@ -78,57 +80,86 @@ class Worker:
         seconds = 0.0
         for i, run in enumerate(runs):
             reason = self.run(run, claimed if i == 0 else None)
+            if claimed.pruned_after is not None:
+                best = (max if self.spec.direction == "maximize" else min)(claimed.curve)
+                reason = f"{self.spec.pruner} after epoch {claimed.pruned_after}"
+                about = {"cell": cell.id, "values": [best], "seconds": claimed.seconds}
+                return self.trials.end(claimed, PRUNED, **about, reason=reason)
             result = RunFolder(run.path).read_result()
             seconds += result.duration_s if result else claimed.seconds if i == 0 else 0.0
             about = {"cell": cell.id, "values": values, "seconds": seconds}
-            if claimed.pruned_after is not None and result is None:
-                best = (max if self.spec.direction == "maximize" else min)(claimed.curve)
-                reason = f"{self.spec.pruner} after epoch {claimed.pruned_after}"
-                return self.trials.end(claimed, PRUNED, **{**about, "values": [best]}, reason=reason)
             if result is None:
                 return self.trials.end(claimed, FAILED, **about, reason=reason)
-            curve = [row[self.spec.metric] for row in RunFolder(run.path).read_metrics()]
             if result.best_epoch is None:
                 return self.trials.end(claimed, PRUNED, **about, reason=DIVERGED)
-            values.append(curve[result.best_epoch - 1])
-            if i == 0:
-                self.trials.report(claimed, curve, result.duration_s)  # its last epoch, or all if it was trained before
-            if i + 1 < len(runs) and (reason := self.lost(runs[: i + 1])):
-                return self.trials.end(claimed, PRUNED, **about, reason=reason)
+            values.append(self.curve(run.path)[result.best_epoch - 1])
+            if i + 1 < len(runs) and (lost := self.race(runs[: i + 1])) is not None:
+                value, reason = lost
+                return self.trials.end(claimed, PRUNED, **about, value=value, reason=reason)
         self.trials.end(claimed, COMPLETE, **about)
 
     def run(self, run: PlannedRun, claimed: Claimed | None) -> str:
         """Train or resume a run; the first of a trial only as long as the pruner lets it. Returns why it failed."""
-
-        def goes_on(recorder: Recorder) -> bool:
-            assert claimed is not None
-            return self.trials.report(claimed, [row[self.spec.metric] for row in recorder.rows], recorder.seconds)
-
-        if claimed is not None and claimed.pruned_after is not None:  # before the process was killed
-            return ""
         try:
             with locked(run.path):
-                after_epoch = goes_on if claimed is not None else None
-                run_job(OmegaConf.create(run.config), run.path, resume=True, quiet=True, after_epoch=after_epoch)
+                if claimed is None:
+                    run_job(OmegaConf.create(run.config), run.path, resume=True, quiet=True)
+                elif self.replay(run.path, claimed):
+                    after_epoch = partial(self.goes_on, claimed)
+                    run_job(OmegaConf.create(run.config), run.path, resume=True, quiet=True, after_epoch=after_epoch)
+                    if (result := RunFolder(run.path).read_result()) is not None:
+                        self.trials.report(claimed, self.curve(run.path), result.duration_s, is_last=True)
         except Exception as error:
             return describe(error)
         return ""
 
-    def lost(self, runs: list[PlannedRun]) -> str:
-        """Why the trial with these runs has lost against the best so far; empty if it has not."""
+    def replay(self, path: Path, claimed: Claimed) -> bool:
+        """Hand the pruner what has been trained before, by whatever: it decides as if the trial were the first.
+
+        Returns whether the run is to go on.
+        """
+        folder = RunFolder(path)
+        curve, result = self.curve(path), folder.read_result()
+        seconds = result.duration_s if result else seconds_of(folder) if curve else 0.0
+        for epoch in range(len(claimed.curve) + 1, len(curve) + (result is None)):
+            self.trials.report(claimed, curve[:epoch], seconds * epoch / len(curve), is_last=False)
+            if claimed.pruned_after is not None:
+                break
+        return claimed.pruned_after is None
+
+    def goes_on(self, claimed: Claimed, recorder: Recorder) -> bool:
+        curve = [row[self.spec.metric] for row in recorder.rows]
+        return self.trials.report(claimed, curve, recorder.seconds, is_last=False)
+
+    def curve(self, path: Path) -> list[float]:
+        """The metric after each epoch of a run."""
+        return [row[self.spec.metric] for row in RunFolder(path).read_metrics()]
+
+    def race(self, runs: list[PlannedRun]) -> tuple[float, str] | None:
+        """The accuracy to expect of a trial with these runs after all of them, and why it has lost against the best.
+
+        None if it has not lost.
+        """
         images, best = self.spec.images, self.trials.incumbent()
-        if images is None or best is None:
-            return ""
+        if images is None or best is None or best.value is None:
+            return None
         own = [right_in_validation(run.path) for run in runs]
         others = [right_in_validation(path) for path in paths_of(best, self.setting.cells, self.spec)[: len(runs)]]
         if any(right is None for right in (*own, *others)):  # of runs from before validation.npz
-            return ""
+            return None
         race = own, others, len(self.spec.runs) - 1, images.level, images.run_sd / 100
         if not loses(*race):  # type: ignore[arg-type]
-            return ""
+            return None
         difference, half = gap(*race)  # type: ignore[arg-type]
         after = f"{len(runs)} of {len(self.spec.runs)} runs"
-        return f"{-100 * difference:.1f} ± {100 * half:.1f} points behind trial {best.number} after {after}"
+        reason = f"{-100 * difference:.1f} ± {100 * half:.1f} points behind trial {best.number} after {after}"
+        return best.value + difference, reason
+
+
+def seconds_of(folder: RunFolder) -> float:
+    """Seconds of training of an interrupted run."""
+    states = read_checkpoint(folder.last, torch.device("cpu"))["callbacks"]
+    return next((state["seconds"] for state in states.values() if "seconds" in state), 0.0)
 
 
 def paths_of(trial: Trial, cells: Path, spec: SearchSpec) -> list[Path]:
