@@ -347,3 +347,7 @@ def metric_name(metric: str) -> str:
 def scale_of(metric: str) -> float:
     """What turns the metric into what is shown: fractions into percent."""
     return 1.0 if metric.endswith("loss") else 100.0
+
+
+def sampler_name(sampler: str) -> str:
+    return {"tpe": "TPE", "gp": "GP", "cmaes": "CMA-ES"}.get(sampler, sampler)
