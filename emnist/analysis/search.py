@@ -4,6 +4,7 @@ A search tries many configurations and reports the best value, which is partly l
 too high. The final trains the winner again, and the hand-tuned configuration with it, on other folds and seeds.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -195,18 +196,26 @@ class SearchResult:
         return pareto_front(self.costs)
 
     @property
+    def tried(self) -> list[Cell]:
+        """Of all trials and of the hand-tuned configuration with their runs."""
+        return [cell for one in self.outcomes for cell in (*one.cells.values(), one.reference)]
+
+    @property
     def cells(self) -> list[Cell]:
-        """Of all trials, references and finals."""
-        cells = [cell for one in self.outcomes for cell in (*one.cells.values(), one.reference)]
-        return cells + [cell for one in self.outcomes if one.final is not None for cell in one.final.cells]
+        """Those, and those of the finals."""
+        return self.tried + [cell for one in self.outcomes if one.final is not None for cell in one.final.cells]
 
     def reasons(self, state: str) -> list[tuple[str, list[tuple[Search, Trial]]]]:
-        """Why trials failed or were pruned, the most frequent reason first."""
+        """Why trials failed or were pruned, the most frequent reason first; reasons that differ in numbers are one."""
         found: dict[str, list[tuple[Search, Trial]]] = defaultdict(list)
         for one, trial in self.trials:
             if trial.state == state:
-                found[trial.reason].append((one.search, trial))
-        return sorted(found.items(), key=lambda item: -len(item[1]))
+                found[re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "…", trial.reason)].append((one.search, trial))
+        named = [
+            (here[0][1].reason if len({trial.reason for _, trial in here}) == 1 else pattern, here)
+            for pattern, here in found.items()
+        ]
+        return sorted(named, key=lambda item: -len(item[1]))
 
 
 def _rank(trial: Trial | None, sign: int) -> float:

@@ -135,9 +135,11 @@ def slices(result: SearchResult, title: str) -> Figure:
         axes.set_title(fill(name, 26), fontsize=8.5, loc="left", pad=8)
         if result.importance and name in result.importance:
             _importance_bar(axes, result.importance[name])
-    handles = [*_trial_handles(result, color), Line2D([], [], color="black", label="median of the complete")]
+    handles = [*_trial_handles(result, color), Line2D([], [], color="black", linewidth=1.6, label="median of complete")]
     if result.reference is not None:
         handles.append(Line2D([], [], **STAR, label=HAND_TUNED))
+    if result.importance:
+        handles.append(Line2D([], [], color=LINE_COLORS[1], linewidth=3, label="importance"))
     _legend(figure, handles, hidden_of(result, [trial for _, trial in result.trials]))
     return figure
 
@@ -153,9 +155,8 @@ def parallel_coordinates(result: SearchResult, title: str) -> Figure:
     scales = [Axis(result.space[name]) for name in names]
     random = np.random.RandomState(0)
 
-    def places(trial: Trial) -> list[float | None]:
+    def places(trial: Trial, shift: float = 0.0) -> list[float | None]:
         """From 0 to 1 on each axis; None where the trial has no such parameter."""
-        shift = random.uniform(-0.3, 0.3)  # the same on all axes, so that lines through one category don't coincide
         found = [
             None if name not in trial.parameters else axis.share(trial.parameters[name], shift)
             for name, axis in zip(names, scales, strict=True)
@@ -165,7 +166,7 @@ def parallel_coordinates(result: SearchResult, title: str) -> Figure:
     low, high = shown_range(result)
     shown = [trial for _, trial in result.complete if low <= scale * (trial.value or 0.0) <= high]
     for rank, trial in reversed(list(enumerate(shown))):
-        line = places(trial)
+        line = places(trial, random.uniform(-0.3, 0.3))  # or lines through one category would coincide
         in_front = rank < FRONT
         style: dict[str, Any] = {"linewidth": 1.6, "alpha": 0.95} if in_front else {"linewidth": 0.6, "alpha": 0.3}
         _descend(axes, line, in_front, color=COLORS(line[-1] or 0.0), zorder=2 + in_front, **style)
@@ -218,7 +219,7 @@ def accuracy_and_cost(result: SearchResult, title: str) -> Figure:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_ylim(low, high)
+    axes.set_ylim(low, high + 0.05 * (high - low))  # with room for a label
     axes.set(xlabel="multiply-accumulates per image", ylabel="validation accuracy (%)")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
@@ -372,7 +373,7 @@ def hidden_of(result: SearchResult, trials: Sequence[Trial]) -> str:
 def _legend(figure: Figure, handles: Sequence[Artist], note: str) -> None:
     """Below the panels, under a note."""
     style: dict[str, Any] = {"frameon": False, "fontsize": 8, "title_fontsize": 8, "loc": "outside lower center"}
-    figure.legend(handles=handles, ncols=4, title=note or None, **style)
+    figure.legend(handles=handles, ncols=5, title=note or None, **style)
 
 
 def _importance_bar(axes: Axes, share: float) -> None:
