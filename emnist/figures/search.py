@@ -119,7 +119,8 @@ def slices(result: SearchResult, title: str) -> Figure:
                 dots.append((x, trial))
         _dots(axes, dots, result, color)
         for x, values in strips.items():
-            axes.plot([x - 0.36, x + 0.36], [np.median(values)] * 2, color="black", linewidth=1.6, zorder=4)
+            if len(values) > 2:
+                axes.plot([x - 0.36, x + 0.36], [np.median(values)] * 2, color="black", linewidth=1.6, zorder=4)
         hand = result.reference
         if hand is not None and hand.value is not None and name in hand.parameters:
             x = axis.place(hand.parameters[name])
@@ -165,9 +166,10 @@ def parallel_coordinates(result: SearchResult, title: str) -> Figure:
 
     low, high = shown_range(result)
     shown = [trial for _, trial in result.complete if low <= scale * (trial.value or 0.0) <= high]
+    front = min(FRONT, max(len(shown) // 3, 1))
     for rank, trial in reversed(list(enumerate(shown))):
         line = places(trial, random.uniform(-0.3, 0.3))  # or lines through one category would coincide
-        in_front = rank < FRONT
+        in_front = rank < front
         style: dict[str, Any] = {"linewidth": 1.6, "alpha": 0.95} if in_front else {"linewidth": 0.6, "alpha": 0.3}
         _descend(axes, line, in_front, color=COLORS(line[-1] or 0.0), zorder=2 + in_front, **style)
     if (hand := result.reference) is not None:
@@ -184,7 +186,9 @@ def parallel_coordinates(result: SearchResult, title: str) -> Figure:
     axes.text(-0.03, row, fill(metric_label(result), 22), ha="right", va="center", fontsize=8, weight="bold")
     axes.set(xlim=(-0.03, 1.03), ylim=(row + 0.5, -0.35))
     axes.axis("off")
-    handles: list[Artist] = [Line2D([], [], color=COLORS(1.0), linewidth=1.8, label=f"the best {FRONT}")]
+    handles: list[Artist] = [
+        Line2D([], [], color=COLORS(1.0), linewidth=1.8, label=f"the best {front}" if front > 1 else "the best")
+    ]
     handles.append(Line2D([], [], color=COLORS(0.6), linewidth=0.6, label=f"{len(shown)} complete trials"))
     if hand is not None:
         handles.append(Line2D([], [], **HAND, marker="*", label=HAND_TUNED))
@@ -208,13 +212,19 @@ def accuracy_and_cost(result: SearchResult, title: str) -> Figure:
     axes.plot(x, y, drawstyle="steps-post", color=LINE_COLORS[0], linewidth=1.4)
     axes.plot(x, y, **{**DOT, "markersize": 5}, color=LINE_COLORS[0])
     near: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9, "va": "center", "path_effects": OUTLINED}
-    axes.annotate(
-        f"best: {y[-1]:.2f}%", (x[-1], y[-1]), xytext=(0, 9), ha="center", color=LINE_COLORS[0], weight="bold", **near
-    )
+    middle = float(np.sqrt(min(p.macs for p in result.costs) * max(p.macs for p in result.costs)))
+
+    def label(text: str, macs: int, accuracy: float, color: str, beside: int, above: int) -> None:
+        """To the side where there is room."""
+        side: dict[str, Any] = {"xytext": (beside, above), "ha": "left"}
+        if macs > middle:
+            side = {"xytext": (-beside, above), "ha": "right"}
+        axes.annotate(f"{text}: {accuracy:.2f}%", (macs, accuracy), color=color, weight="bold", **side, **near)
+
+    label("best", x[-1], y[-1], LINE_COLORS[0], -6, 10)
     if hand is not None:
         axes.plot(hand.macs, 100 * hand.accuracy, **STAR)
-        where = hand.macs, 100 * hand.accuracy
-        axes.annotate(f"{HAND_TUNED}: {where[1]:.2f}%", where, xytext=(8, -7), color=WRONG, weight="bold", **near)
+        label(HAND_TUNED, hand.macs, 100 * hand.accuracy, WRONG, 8, -7)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
@@ -278,7 +288,7 @@ class Axis:
     def draw(self, axes: Axes) -> None:
         """Scale, limits and ticks of the horizontal axis."""
         if self.labels:
-            long = sum(map(len, self.labels)) > 22
+            long = sum(map(len, self.labels)) > 24
             style: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if long else {}
             axes.set_xticks(range(len(self.labels)), self.labels, **style)
             axes.set_xlim(-0.6, len(self.labels) - 0.4)
