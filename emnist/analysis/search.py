@@ -5,6 +5,7 @@ too high. The final trains the winner again, and the hand-tuned configuration wi
 """
 
 import re
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -295,9 +296,11 @@ def importance(search: Search, trials: Sequence[Trial]) -> dict[str, float] | No
     for trial in trials:
         own = {name: distributions[name] for name in trial.parameters}
         study.add_trial(optuna.trial.create_trial(value=trial.value, params=trial.parameters, distributions=own))
-    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     present = [name for name in search.space if sum(name in trial.parameters for trial in trials) > 1]
-    shares = {name: float(evaluator.evaluate(study, [name])[name]) for name in present}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optuna 4 warns that PED-ANOVA is experimental
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+        shares = {name: float(evaluator.evaluate(study, [name])[name]) for name in present}
     total = sum(shares.values())
     return (
         dict(sorted(((name, share / total) for name, share in shares.items()), key=lambda item: -item[1]))
