@@ -1,4 +1,4 @@
-"""The runs and studies below some folders: every run with its result, its failure or neither."""
+"""The runs, studies and searches below some folders: every run with its result, its failure or neither."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from emnist.runs.folder import RunFolder
 from emnist.runs.identity import cell_id
 from emnist.runs.plan import Plan
 from emnist.runs.result import DIVERGED, Result
+from emnist.runs.search import Search
 from emnist.runs.stored import DamagedFile
 
 # How a run can stand, the good ones last.
@@ -122,6 +123,7 @@ class Cell:
 class Collection:
     runs: list[Run]
     studies: list[tuple[Plan, Path]]  # with the folder of its cells
+    searches: list[tuple[Search, Path]] = field(default_factory=list)  # likewise
 
     def others(self, taken: set[Path]) -> list[Cell]:
         """Cells of the runs whose folder is not in `taken`."""
@@ -147,9 +149,10 @@ class Collection:
 
 
 def collect(folders: list[Path]) -> Collection:
-    """All runs and studies below these folders. Raises UserError, naming the folder, if one holds no runs."""
+    """All runs, studies and searches below these folders. Raises UserError, naming the folder, if one holds no runs."""
     runs: dict[Path, Run] = {}
     studies: dict[Path, tuple[Plan, Path]] = {}
+    searches: dict[Path, tuple[Search, Path]] = {}
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder; give one with runs, such as outputs")
@@ -161,9 +164,12 @@ def collect(folders: list[Path]) -> Collection:
         for path in sorted(folder.rglob("*.json")):
             if (plan := _read_plan(path)) is not None:
                 studies.setdefault(path.resolve(), (plan, path.parent))
+        for path in sorted(one.resolve() for one in folder.rglob("search.json")):
+            if (search := _read_search(path)) is not None:
+                searches.setdefault(path, (search, path.parents[2]))
         if not found:
             raise UserError(f"{folder}: no runs in it; train one with python -m emnist.train")
-    return Collection(list(runs.values()), list(studies.values()))
+    return Collection(list(runs.values()), list(studies.values()), list(searches.values()))
 
 
 def _run_folders(folder: Path) -> list[Path]:
@@ -195,4 +201,11 @@ def _read_plan(path: Path) -> Plan | None:
     try:
         return Plan.read(path)
     except DamagedFile:  # of another program: plans are written atomically
+        return None
+
+
+def _read_search(path: Path) -> Search | None:
+    try:
+        return Search.read(path)
+    except DamagedFile:  # of another program: searches are written atomically
         return None

@@ -20,14 +20,18 @@ def wilson_interval(correct: float, images: int) -> tuple[float, float]:
 
 
 def corrected_mean_interval(values: list[float], overlap: float) -> tuple[float, float]:
-    """95% t-interval of the mean of two or more accuracies of trainings whose training sets overlap.
+    """95% t-interval of the mean of two or more accuracies of trainings whose training sets overlap."""
+    mean, half = float(np.mean(values)), corrected_half_width(values, overlap)
+    return max(mean - half, 0.0), min(mean + half, 1.0)
+
+
+def corrected_half_width(values: list[float], overlap: float) -> float:
+    """Half the width of the 95% t-interval of the mean of two or more values of trainings whose training sets overlap.
 
     `overlap` is validation over training images. Nadeau and Bengio, Inference for the generalization error, 2003.
     """
     error = (float(np.var(values, ddof=1)) * (1 / len(values) + overlap)) ** 0.5
-    half = float(stats.t.isf(LEVEL / 2, len(values) - 1)) * error
-    mean = float(np.mean(values))
-    return max(mean - half, 0.0), min(mean + half, 1.0)
+    return float(stats.t.isf(LEVEL / 2, len(values) - 1)) * error
 
 
 def mcnemar_p(differences: np.ndarray) -> float:

@@ -56,7 +56,7 @@ class Point:
 def mean_curves(cell: Cell, title: str) -> Figure:
     """Loss and accuracy per epoch of training, validation and test over the runs of a cell."""
     figure = Figure(figsize=(WIDTH, 3.4), dpi=DPI, layout="constrained")
-    figure.suptitle(_wrapped(title), fontsize=10)
+    figure.suptitle(wrapped(title), fontsize=10)
     for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for part, color in PART_COLORS.items():
             _band(axes, cell, f"{part}_{metric}", color, PART_NAMES[part])
@@ -75,7 +75,7 @@ def factors(study: StudyResult, title: str) -> Figure:
     columns = 2
     height = max(1, -(-len(trained) // columns))
     figure = Figure(figsize=(WIDTH, 2.6 * height + 0.5), dpi=DPI, layout="constrained")
-    figure.suptitle(_wrapped(title), fontsize=10)
+    figure.suptitle(wrapped(title), fontsize=10)
     for place, (name, rows) in enumerate(trained.items(), start=1):
         axes = figure.add_subplot(height, columns, place)
         for row, color in zip(rows, itertools.cycle(LINE_COLORS)):
@@ -94,7 +94,7 @@ def differences(study: StudyResult, title: str) -> Figure:
     rows = study.compared
     places = _places([factor for factor, *_ in rows])
     figure = Figure(figsize=(WIDTH, 0.26 * (places[-1] + 1) + 1.6), dpi=DPI, layout="constrained")
-    figure.suptitle(_wrapped(title), fontsize=10)
+    figure.suptitle(wrapped(title), fontsize=10)
     axes = figure.add_subplot()
     axes.axvspan(-100 * study.delta, 100 * study.delta, color=BAND_COLOR, linewidth=0)
     axes.axvline(0, color="0.4", linewidth=0.8)
@@ -149,7 +149,7 @@ def accuracy_and_cost(points: list[Point], title: str) -> Figure:
     models = sorted({point.model for point in points}, key=lambda m: min(p.macs for p in points if p.model == m))
     colors = dict(zip(models, itertools.cycle(LINE_COLORS)))
     figure = Figure(figsize=(WIDTH, 5.6 if collapsed else 4.4), dpi=DPI, layout="constrained")
-    figure.suptitle(_wrapped(title), fontsize=10)
+    figure.suptitle(wrapped(title), fontsize=10)
     panels = figure.subplots(
         2 if collapsed else 1, sharex=True, squeeze=False, height_ratios=(4, 1)[: 1 + bool(collapsed)]
     )
@@ -209,7 +209,7 @@ def _break(above: Axes, below: Axes) -> None:
     below.plot([0, 1], [1, 1], transform=below.transAxes, linestyle="none", **style)
 
 
-def _wrapped(title: str) -> str:
+def wrapped(title: str) -> str:
     return "\n".join(fill(line, 80) for line in title.splitlines())
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from emnist.analysis.collection import Cell, Run
 from emnist.analysis.comparison import StudyResult
+from emnist.analysis.search import HAND_TUNED, SearchResult
 from emnist.analysis.settings import differing_settings
 from emnist.reporting.wording import describe_cell
 from emnist.runs.identity import fold_and_seed
@@ -15,10 +16,11 @@ COPIED += ["best_epoch", "epochs", "stopped", "parameters"]  # all from result.j
 COLUMNS = ["study", "settings", "cell", "model", "fold", "seed", "state", *COPIED, "data", "commit", "reason"]
 
 
-def results_csv(studies: list[StudyResult], others: list[Cell]) -> str:
-    """All runs of the studies, those that are missing too, then all other runs."""
+def results_csv(studies: list[StudyResult], searches: list[SearchResult], others: list[Cell]) -> str:
+    """All runs of studies and finals, those that are missing too, then those of searches and all others."""
     rows: list[dict[str, Any]] = []
-    for study in studies:
+    outcomes = [one for result in searches for one in result.outcomes]
+    for study in (*studies, *(one.final for one in outcomes if one.final is not None)):
         for cell in study.cells:
             runs = {(run.fold, run.seed): run for run in cell.runs}
             for fold, seed in map(fold_and_seed, study.run_names(cell)):
@@ -28,6 +30,12 @@ def results_csv(studies: list[StudyResult], others: list[Cell]) -> str:
         for factor, values in study.factors.items():  # of a greedy study that has not got so far
             unknown = [f"{factor}: {row.label}" for row in values if not row.cell.id]
             rows += [{"study": study.name, "settings": settings, "state": "missing"} for settings in unknown]
+    for one in outcomes:
+        named = [(HAND_TUNED, one.reference), *((f"trial {number}", cell) for number, cell in one.cells.items())]
+        about = [(settings, cell.id, run) for settings, cell in named for run in cell.runs]
+        rows += [
+            {"study": one.search.name, "settings": settings, "cell": id, **_run(run)} for settings, id, run in about
+        ]
     for cell, settings in zip(others, differing_settings(others), strict=True):
         rows += [{"settings": settings, "cell": cell.id, **_run(run)} for run in cell.runs]
     # As objects, or pandas would turn whole numbers beside missing ones into floats.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from emnist.analysis.collection import Cell, collect
 from emnist.analysis.comparison import StudyResult, compare
+from emnist.analysis.search import SearchResult, is_final, searches_of
 from emnist.analysis.selection import Candidate, Selection, select
 from emnist.analysis.settings import differing_settings
 from emnist.atomic import write_bytes
@@ -20,6 +21,7 @@ from emnist.reporting.sections.others import add_others
 from emnist.reporting.sections.pad import add_pad
 from emnist.reporting.sections.peeking import add_peeking
 from emnist.reporting.sections.provenance import add_provenance
+from emnist.reporting.sections.search import add_search
 from emnist.reporting.sections.study import add_study
 from emnist.reporting.wording import MODELS, count, describe_cell, in_order
 
@@ -27,38 +29,56 @@ from emnist.reporting.wording import MODELS, count, describe_cell, in_order
 def write_report(folders: list[Path], out: Path) -> None:
     """Write the report on the runs and studies in `folders` into `out`. Raises UserError if there are none."""
     collection = collect(folders)
-    studies = [compare(plan, folder, collection) for plan, folder in collection.studies]
+    studies = [
+        compare(plan, folder, collection)
+        for plan, folder in collection.studies
+        if not any(is_final(plan.study, folder, search, place) for search, place in collection.searches)
+    ]
     studies.sort(key=lambda study: in_order(study.name))
     number_namesakes(studies)
-    taken = {run.folder.path.resolve() for study in studies for cell in study.cells for run in cell.runs}
-    others = collection.others(taken)
-    selection = select(candidates(studies, others), list(MODELS))
+    searches = sorted(searches_of(collection), key=lambda result: in_order(result.name))
+    cells = [cell for study in studies for cell in study.cells]
+    cells += [cell for result in searches for cell in result.cells]
+    others = collection.others({run.folder.path.resolve() for cell in cells for run in cell.runs})
+    selection = select(candidates(studies, searches, others), list(MODELS))
+    tried = {run.folder.path for result in searches for cell in result.tried for run in cell.runs}
 
     document = Document("Classifiers of handwritten characters: results of runs and studies")
     for study in studies:
         add_study(document, study)
+    for result in searches:
+        add_search(document, result)
     add_models(document, selection, costs_of(selection), in_studies=bool(studies))
     add_pad(document, selection.best)
     add_calibration(document, selection.best)
     add_explanations(document, selection.best)
-    add_peeking(document, collection.runs)
+    add_peeking(document, [run for run in collection.runs if run.folder.path not in tried])
     add_others(document, others)
-    if studies:
+    if studies or searches:
         add_method(document)
     add_provenance(document, collection.runs)
 
     files = {"report.md": document.markdown().encode(), "report.html": document.html().encode()}
-    files |= {"results.csv": results_csv(studies, others).encode(), **document.pictures}
+    files |= {"results.csv": results_csv(studies, searches, others).encode(), **document.pictures}
     for name, content in files.items():
         write_bytes(out / name, content)
-    print(f"{count(len(collection.runs), 'run')} and {count(len(studies), 'plan')} of studies")
+    number = len(collection.searches)
+    found = f", {number} search{'' if number == 1 else 'es'}" if number else ""
+    print(f"{count(len(collection.runs), 'run')} and {count(len(studies), 'plan')} of studies{found}")
     print(out / "report.html")
 
 
-def candidates(studies: list[StudyResult], others: list[Cell]) -> list[Candidate]:
-    """The cells among which the best of each model is chosen: those of studies or, without studies, all."""
-    if studies:
-        return [Candidate(cell, describe_cell(s, cell), len(s.run_names(cell))) for s in studies for cell in s.cells]
+def candidates(studies: list[StudyResult], searches: list[SearchResult], others: list[Cell]) -> list[Candidate]:
+    """The cells among which the best of each model is chosen: those of studies and finals or, without them, all.
+
+    Trials have been chosen by the accuracy that they would be chosen by here, so only their finals count.
+    """
+    found = [Candidate(cell, describe_cell(s, cell), len(s.run_names(cell))) for s in studies for cell in s.cells]
+    for row in (row for result in searches for one in result.outcomes if one.final for _, row in one.final.rows):
+        if row.cell.id not in {candidate.cell.id for candidate in found}:
+            found.append(Candidate(row.cell, row.label, row.planned))
+    if found:
+        return found
     labels = differing_settings(others)
     return [Candidate(cell, label, len(cell.distinct)) for cell, label in zip(others, labels, strict=True)]
 

@@ -12,7 +12,7 @@ from tests.fixtures.runs import make_study
 @pytest.fixture(scope="module")
 def text(tmp_path_factory) -> str:
     collection = collect([make_study(tmp_path_factory.mktemp("study"))])
-    return results_csv([compare(plan, folder, collection) for plan, folder in collection.studies], [])
+    return results_csv([compare(plan, folder, collection) for plan, folder in collection.studies], [], [])
 
 
 def test_a_row_per_run_whatever_its_state(text):
