@@ -58,6 +58,8 @@ class Outcome:
     cells: dict[int, Cell]  # by the number of the trial, without those that have no run
     reference: Cell  # without runs if there is none
     final: StudyResult | None
+    winner_again: Cell  # the winner, trained as a trial on the folds and seeds of the final
+    reference_again: Cell
 
     @property
     def sign(self) -> int:
@@ -92,10 +94,8 @@ class Outcome:
 
     @property
     def winner(self) -> Trial | None:
-        """The trial that the final trains again, or else the best one so far."""
-        row = self.row(SEARCHED)
-        of_final = [t for t in self.search.trials if row is not None and row.cell.id and t.cell == row.cell.id]
-        return of_final[0] if of_final else self.search.best
+        """The best trial so far."""
+        return self.search.best
 
     def row(self, label: str) -> Row | None:
         """The hand-tuned or the searched configuration in the final."""
@@ -103,33 +103,28 @@ class Outcome:
         return next((row for row in rows if row.label == label), None)
 
     def fresh(self, label: str) -> dict[str, float]:
-        """The metric of the final's runs on folds and seeds that no trial had, by their names."""
+        """The metric of the final's runs, by their names."""
         row = self.row(label)
-        values = (
-            {} if row is None else {run.folder.path.name: metric_of(run, self.search.metric) for run in row.cell.runs}
-        )
-        return {name: value for name, value in values.items() if value is not None and name not in self.search.runs}
+        return {} if row is None else values_of(row.cell, self.search.metric)
 
     @property
     def inflation(self) -> Inflation | None:
-        """None before the final has runs.
+        """None before the winner has been trained again as a trial, for as many epochs.
 
         The interval is the t-interval of the differences between winner and hand-tuned configuration over the fresh
         folds and seeds that both have. It takes their values in the search as given.
         """
         winner, reference = self.winner, self.search.reference
-        here, there = self.fresh(SEARCHED), self.fresh(HAND_TUNED)
+        here, there = (values_of(cell, self.search.metric) for cell in (self.winner_again, self.reference_again))
         if winner is None or winner.value is None or not here:
             return None
         drop = self.sign * (winner.value - fmean(here.values()))
         result = Inflation(winner.value, fmean(here.values()), drop, None, None, len(here))
-        both = [name for name in here if name in there]
-        if reference is None or reference.value is None or not both:
+        if reference is None or reference.value is None or not there:
             return result
         result.reference = self.sign * (reference.value - fmean(there.values()))
-        row = self.row(SEARCHED)
-        if len(both) > 1 and len(both) == len(here) == len(there) and row is not None:
-            half = corrected_half_width([here[name] - there[name] for name in both], overlap(row.cell))
+        if len(here) > 1 and here.keys() == there.keys():
+            half = corrected_half_width([here[name] - there[name] for name in here], overlap(self.winner_again))
             middle = result.winner - result.reference
             result.interval = (middle - half, middle + half)
         return result
@@ -204,7 +199,8 @@ class SearchResult:
     @property
     def cells(self) -> list[Cell]:
         """Those, and those of the finals."""
-        return self.tried + [cell for one in self.outcomes if one.final is not None for cell in one.final.cells]
+        again = [cell for one in self.outcomes for cell in (one.winner_again, one.reference_again)]
+        return self.tried + again + [cell for one in self.outcomes if one.final is not None for cell in one.final.cells]
 
     def reasons(self, state: str) -> list[tuple[str, list[tuple[Search, Trial]]]]:
         """Why trials failed or were pruned, the most frequent reason first; reasons that differ in numbers are one."""
@@ -236,7 +232,7 @@ def searches_of(collection: Collection) -> list[SearchResult]:
         name = outcomes[0].search.space_name
         names[name] += 1
         result = SearchResult(f"{name}_{names[name]}" if names[name] > 1 else name, outcomes, None)
-        result.importance = importance(result.search, [trial for _, trial in result.complete])
+        result.importance = importance(result.search, [trial for _, trial in result.trials if trial.value is not None])
         add_costs(result)
         results.append(result)
     return results
@@ -245,18 +241,27 @@ def searches_of(collection: Collection) -> list[SearchResult]:
 def outcome(search: Search, folder: Path, collection: Collection) -> Outcome:
     """The search with what the collection has of it; `folder` is that of its cells."""
     cells = {trial.number: collection.cell(trial.cell, folder, search.runs) for trial in search.trials}
+    best = search.best
     plans = [(plan, place) for plan, place in collection.studies if is_final(plan.study, place, search, folder)]
     return Outcome(
         search,
         {number: cell for number, cell in cells.items() if cell.runs},
         collection.cell(search.reference.cell if search.reference else None, folder, search.runs),
         compare(*plans[0], collection) if plans else None,
+        collection.cell(best.cell if best else None, folder, search.fresh),
+        collection.cell(search.reference.cell if search.reference else None, folder, search.fresh),
     )
 
 
 def is_final(study: str, place: Path, search: Search, folder: Path) -> bool:
     """Whether the plan of that name in `place` is the final of this search."""
     return study == search.final and place.resolve() == folder.resolve()
+
+
+def values_of(cell: Cell, metric: str) -> dict[str, float]:
+    """A validation metric of the runs that have it, by their names."""
+    values = {run.folder.path.name: metric_of(run, metric) for run in cell.runs}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def metric_of(run: Run, metric: str) -> float | None:
@@ -281,8 +286,9 @@ def reached(trial: Trial, sign: int) -> float | None:
 def importance(search: Search, trials: Sequence[Trial]) -> dict[str, float] | None:
     """How much each parameter decides whether a trial is among the best tenth: shares of 1, the largest first.
 
-    Watanabe et al., PED-ANOVA, IJCAI 2023, from these complete trials. Empty if they are fewer than LEAST_TRIALS, None
-    if Optuna is not installed. Optuna 4 assesses a conditional parameter among the trials that have it.
+    Watanabe et al., PED-ANOVA, IJCAI 2023, from these trials; what a pruned one would have reached does not matter, as
+    it would not be among the best. Empty if they are fewer than LEAST_TRIALS, None if Optuna is not installed. Optuna 4
+    assesses a conditional parameter among the trials that have it.
     """
     try:
         import optuna

@@ -91,8 +91,9 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
         if spec.final is None:
             return
         planner = final.planner(spec, lasting, record.best, cells, compose)
-        trials.describe(**about, final=planner.plan.study)
-        failures = final.train(planner, config, context)
+        trials.describe(**about, final=planner.plan.study, fresh=[run_name(*run) for run in spec.final_runs])
+        again = final.repeats(spec, start, record.best, cells, compose)
+        failures = final.train(planner, again, config, context)
     except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns the first into the second
         print(f"search={name}: interrupted; the same command resumes it", file=sys.stderr)
         raise SystemExit(1) from end

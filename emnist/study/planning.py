@@ -133,8 +133,13 @@ class Planner:
         self.enter_runs(cells)
         self.write()
         yield Step(self.runs(cells), later * len(study.runs))
-        if study.mode == "around":
+        if self.adds_up:
             self.enter_runs(cells)  # the same study may be running on another machine, too
+
+    @property
+    def adds_up(self) -> bool:
+        """A greedy study has only its own runs: on others it might have chosen otherwise."""
+        return self.study.mode == "around"
 
     def cell(self, start: tuple[str, ...], factor: str | None = None, label: str | None = None) -> PlannedCell:
         """The cell of these overrides, or of a factor's value that starts from them."""
@@ -174,13 +179,10 @@ class Planner:
             factor.values.insert(0, _planned(AS_BEFORE, Value(set=[]), factor.reference))
 
     def enter_runs(self, cells: list[PlannedCell]) -> None:
-        """Enter this study's runs, and those on other folds and seeds that have ended in each of the cells.
-
-        A greedy study has only its own: on others it might have chosen otherwise.
-        """
+        """Enter this study's runs and, if it adds up, those on other folds and seeds that have ended in each cell."""
         own = [run_name(*run) for run in self.study.runs]
         reference = [run_name(*run) for run in self.study.reference_runs]
-        if self.study.mode == "around" and cells:
+        if self.adds_up and cells:
             first, *others = (self.folder / cell.id for cell in cells)
             trained = sorted(path.name for path in first.glob("*") if RunFolder(path).result.exists())
             own += [name for name in trained if all(RunFolder(cell / name).has_ended for cell in others)]

@@ -77,9 +77,12 @@ def test_only_parameters_whose_condition_holds_are_suggested():
 
 
 def test_numbers_have_four_digits_and_stay_inside():
-    space = read_space({"lr": "tag(log, interval(0.00012344, 0.00012346))"})
-    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
-    assert suggest(trial, space, {})["lr"] == 0.00012344
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    wide, narrow = read_space({"lr": "interval(0, 1)"}), read_space({"lr": "interval(0.123449, 0.123451)"})
+    for _ in range(10):
+        lr = float(str(suggest(study.ask(), wide, {})["lr"]))
+        assert float(f"{lr:.4g}") == lr
+        assert 0.123449 <= suggest(study.ask(), narrow, {})["lr"] <= 0.123451
 
 
 def test_a_grid_has_every_configuration_once():
@@ -111,9 +114,8 @@ def test_keys_on_the_command_line_are_not_searched():
 def test_sweeps_on_the_command_line_replace_the_files():
     swept = Parameter(key="model.filters", kind="categorical", choices=["[8]"])
     space, _ = fit_to_command(read_space(CONDITIONAL), set(), [swept], None, VALUES.get)
-    assert list(space)[0] == "model.filters"
+    assert next(iter(space)) == "model.filters"
     assert space["model.filters"] is swept
-    assert len(grid({name: one for name, one in space.items() if "filters" in name}, {}, 0)) == 1
 
 
 def test_only_some_parameters():
@@ -129,7 +131,12 @@ def test_only_some_parameters():
         ({"optimizer": "choice(a, b)"}, set(), [], "search.space: nothing is left to search"),
         ({"optimizer": "choice(a, b)"}, set(), ["x"], "search.only=x: not in the space; choose from optimizer"),
         ({"depth": "choice(a, b)"}, set(), None, "search.space.depth: no such key"),
-        ({"a": {"values": "choice(x, y)", "when": "b=1"}}, set(), None, "search.space.a: its condition is about b: no such"),
+        (
+            {"a": {"values": "choice(x, y)", "when": "b=1"}},
+            set(),
+            None,
+            "search.space.a: its condition is about b",
+        ),
         (
             {"a": {"values": "choice(x, y)", "when": "optimizer=sgd"}, "optimizer": "choice(sgd, adam)"},
             set(),

@@ -82,9 +82,10 @@ def headline(result: SearchResult) -> str:
 def inflation_of(inflation: Inflation, result: SearchResult) -> str:
     """By how much the winner's value in the search is too good."""
     text = (
-        f"The winner's {metric_name(result.search.metric)} was {_value(inflation.searched, result)} in the search "
-        f"and is {_value(inflation.fresh, result)} on other folds and seeds ({count(inflation.runs, 'run')}), "
-        f"{_amount(inflation.winner, result)} {'worse' if inflation.winner >= 0 else 'better'}"
+        f"The winner's {metric_name(result.search.metric)} was {_value(inflation.searched, result)} in the search and "
+        f"is {_value(inflation.fresh, result)} when it is trained as before on other folds and seeds "
+        f"({count(inflation.runs, 'run')}), {_amount(inflation.winner, result)} "
+        f"{'worse' if inflation.winner >= 0 else 'better'}"
     )
     if inflation.reference is None or inflation.corrected is None:
         return f"{text}."
@@ -126,9 +127,9 @@ def _add_searches(document: Document, result: SearchResult) -> None:
     document.table(columns, rows)
     document.text(
         "*Best* is the value that chose the winner, with the runs of a trial. *Fresh* is the same metric, and *test* "
-        "the test accuracy, of the winner trained again on other folds and seeds, in the final; the *verdict* is about "
-        "these test accuracies against those of the hand-tuned configuration. *Hours* are of training, summed over "
-        "runs side by side."
+        "the test accuracy, of the winner trained in full on other folds and seeds, in the final; the *verdict* is "
+        "about these test accuracies against those of the hand-tuned configuration. *Hours* are of training, summed "
+        "over runs side by side."
     )
 
 
@@ -179,9 +180,9 @@ def _importances(result: SearchResult) -> str:
     if result.importance is None:
         return f"Importances need Optuna: `{INSTALL}`."
     if not result.importance:
-        return f"Importances need {LEAST_TRIALS} complete trials; there are {len(result.complete)}."
+        return f"Importances need {LEAST_TRIALS} trials; there are {len(result.trials)}."
     return (
-        f"*Importance* is that for being among the best tenth of all {len(result.complete)} complete trials, by "
+        f"*Importance* is that for being among the best tenth of all {len(result.trials)} trials, by "
         "PED-ANOVA (Watanabe et al., 2023), as a share of the sum over all parameters. It depends on the "
         "space and on where the samplers looked."
     )
