@@ -37,17 +37,21 @@ class Step:
 class Inflation:
     """How much better the winner's value was in the search than on fresh folds and seeds; positive is too good."""
 
+    sign: int  # 1 if high values are good, else -1
     searched: float  # the winner's value in the search
     fresh: float  # its mean on fresh folds and seeds
-    winner: float  # the difference of the two
-    reference: float | None  # the same difference of the hand-tuned configuration, which no search chose
-    interval: tuple[float, float] | None  # 95%, of `corrected`
-    runs: int  # fresh ones of the winner
+    runs: int  # these
+    reference: tuple[float, float] | None = None  # the same of the hand-tuned configuration, which no search chose
+    interval: tuple[float, float] | None = None  # 95%, of `corrected`
+
+    @property
+    def winner(self) -> float:
+        return self.sign * (self.searched - self.fresh)
 
     @property
     def corrected(self) -> float | None:
         """Without what other folds and seeds change for any configuration."""
-        return None if self.reference is None else self.winner - self.reference
+        return None if self.reference is None else self.winner - self.sign * (self.reference[0] - self.reference[1])
 
 
 @dataclass
@@ -118,15 +122,13 @@ class Outcome:
         here, there = (values_of(cell, self.search.metric) for cell in (self.winner_again, self.reference_again))
         if winner is None or winner.value is None or not here:
             return None
-        drop = self.sign * (winner.value - fmean(here.values()))
-        result = Inflation(winner.value, fmean(here.values()), drop, None, None, len(here))
+        result = Inflation(self.sign, winner.value, fmean(here.values()), len(here))
         if reference is None or reference.value is None or not there:
             return result
-        result.reference = self.sign * (reference.value - fmean(there.values()))
-        if len(here) > 1 and here.keys() == there.keys():
+        result.reference = reference.value, fmean(there.values())
+        if result.corrected is not None and len(here) > 1 and here.keys() == there.keys():
             half = corrected_half_width([here[name] - there[name] for name in here], overlap(self.winner_again))
-            middle = result.winner - result.reference
-            result.interval = (middle - half, middle + half)
+            result.interval = result.corrected - half, result.corrected + half
         return result
 
 

@@ -94,7 +94,7 @@ def test_inflation_of_the_winner(result):
     """90% in the search and 89% fresh, less what the hand-tuned configuration lost, nothing."""
     inflation = result.chosen.inflation
     assert result.chosen.winner.number == 2
-    assert (inflation.winner, inflation.reference, inflation.corrected) == pytest.approx((0.01, 0, 0.01))
+    assert (inflation.winner, *inflation.reference, inflation.corrected) == pytest.approx((0.01, 0.88, 0.88, 0.01))
     assert inflation.runs == 3
     # Differences 0.005, 0.01, 0.015; t = 4.303 with 2 degrees of freedom; 5 folds.
     half = 4.3027 * 0.005 * math.sqrt(1 / 3 + 1 / 4)
@@ -110,6 +110,7 @@ def test_inflation_is_positive_where_the_search_looked_too_good_also_by_a_loss(t
         direction="minimize",
         reference=reference(0.5),
         final="final",
+        fresh=FRESH,
     )
     make_final(tmp_path, "mlp/trial0", searched=[0.9, 0.9], hand=[0.9, 0.9])
     for cell, loss in (("trial0", 0.45), ("hand", 0.51)):
@@ -119,16 +120,19 @@ def test_inflation_is_positive_where_the_search_looked_too_good_also_by_a_loss(t
             )
     (result,) = searches_of(collect([tmp_path]))
     inflation = result.chosen.inflation
-    assert (inflation.winner, inflation.reference, inflation.corrected) == pytest.approx((0.05, 0.01, 0.04))
+    assert (inflation.winner, *inflation.reference, inflation.corrected) == pytest.approx((0.05, 0.5, 0.51, 0.04))
 
 
-def test_runs_with_the_names_of_a_trials_runs_are_not_fresh(tmp_path):
-    make_search(tmp_path, "one", [trial(0, 0.9)], runs=FRESH[:2], reference=reference(0.8), final="final")
-    make_final(tmp_path, "mlp/trial0", searched=[0.5, 0.6, 0.88], hand=[0.5, 0.6, 0.79])
+def test_inflation_is_that_of_trainings_as_long_as_in_the_search(tmp_path):
+    """The final trains for more epochs, so its runs are in other cells; the reference is not trained so yet."""
+    make_search(tmp_path, "one", [trial(0, 0.9)], reference=reference(0.8), final="final", fresh=FRESH)
+    make_run(tmp_path / "mlp" / "longer" / FRESH[0], first(50), 0.95, ("data.fold=1", "seed=1"))
+    for i, name in enumerate(FRESH[:2]):
+        make_run(tmp_path / "mlp" / "trial0" / name, first(50), 0.86, (f"data.fold={i + 1}", f"seed={i + 1}"))
     (result,) = searches_of(collect([tmp_path]))
     inflation = result.chosen.inflation
-    assert (inflation.runs, inflation.fresh, inflation.interval) == (1, 0.88, None)
-    assert inflation.corrected == pytest.approx(0.01)
+    assert (inflation.runs, inflation.fresh, inflation.interval) == (2, 0.86, None)
+    assert (inflation.winner, inflation.reference) == (pytest.approx(0.04), None)
 
 
 def test_without_a_final_the_best_search_is_chosen(tmp_path):

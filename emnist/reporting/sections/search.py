@@ -82,26 +82,21 @@ def headline(result: SearchResult) -> str:
 def inflation_of(inflation: Inflation, result: SearchResult) -> str:
     """By how much the winner's value in the search is too good."""
     text = (
-        f"The winner's {metric_name(result.search.metric)} was {_value(inflation.searched, result)} in the search and "
-        f"is {_value(inflation.fresh, result)} when it is trained as before on other folds and seeds "
-        f"({count(inflation.runs, 'run')}), {_amount(inflation.winner, result)} "
-        f"{'worse' if inflation.winner >= 0 else 'better'}"
+        f"The winner's {metric_name(result.search.metric)} was {_value(inflation.searched, result)} in the search. Trained "
+        f"again in the same way on other folds and seeds ({count(inflation.runs, 'run')}), it is "
+        f"{_value(inflation.fresh, result)}."
     )
     if inflation.reference is None or inflation.corrected is None:
-        return f"{text}."
-    worse = "worse" if inflation.reference >= 0 else "better"
-    overstated = _amount(inflation.corrected, result, signed=True)
+        return text
+    before, after = (_value(value, result) for value in inflation.reference)
     text += (
-        "; that of the hand-tuned configuration, which was not chosen by it, is "
-        f"{_amount(inflation.reference, result)} {worse}. So the search overstates its winner by {overstated}"
+        f" The hand-tuned configuration, which was not chosen by it, goes from {before} to {after}. So the search "
+        f"overstates its winner by {_amount(inflation.corrected, result)}"
     )
     if inflation.interval is None:
         return f"{text}."
     low, high = (f"{_scaled(end, result):+.{_digits(result)}f}" for end in inflation.interval)
-    return (
-        f"{text} [{low}, {high}] (95% t-interval from the paired differences of those {inflation.runs} runs, corrected "
-        "for the overlap of folds; the values in the search are taken as they are)."
-    )
+    return f"{text} [{low}, {high}] (95%, from the paired differences of these runs)."
 
 
 def _searches(result: SearchResult) -> str:
@@ -221,8 +216,7 @@ def _value(value: float, result: SearchResult) -> str:
     return f"{_number(value, result)}{'%' if scale_of(result.search.metric) == 100 else ''}"
 
 
-def _amount(difference: float, result: SearchResult, signed: bool = False) -> str:
-    """A difference with its unit."""
-    number = _scaled(difference, result)
-    text = f"{number:+.{_digits(result)}f}" if signed else f"{abs(number):.{_digits(result)}f}"
+def _amount(difference: float, result: SearchResult) -> str:
+    """A difference with its sign and unit."""
+    text = f"{_scaled(difference, result):+.{_digits(result)}f}"
     return f"{text} points" if scale_of(result.search.metric) == 100 else text
