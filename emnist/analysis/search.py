@@ -98,8 +98,8 @@ class Outcome:
 
     @property
     def winner(self) -> Trial | None:
-        """The best trial so far."""
-        return self.search.best
+        """The trial that the final trains again, or else the best one so far."""
+        return winner_of(self.search)
 
     def row(self, label: str) -> Row | None:
         """The hand-tuned or the searched configuration in the final."""
@@ -243,16 +243,20 @@ def searches_of(collection: Collection) -> list[SearchResult]:
 def outcome(search: Search, folder: Path, collection: Collection) -> Outcome:
     """The search with what the collection has of it; `folder` is that of its cells."""
     cells = {trial.number: collection.cell(trial.cell, folder, search.runs) for trial in search.trials}
-    best = search.best
+    winner = winner_of(search)
     plans = [(plan, place) for plan, place in collection.studies if is_final(plan.study, place, search, folder)]
     return Outcome(
         search,
         {number: cell for number, cell in cells.items() if cell.runs},
         collection.cell(search.reference.cell if search.reference else None, folder, search.runs),
         compare(*plans[0], collection) if plans else None,
-        collection.cell(best.cell if best else None, folder, search.fresh),
+        collection.cell(winner.cell if winner else None, folder, search.fresh),
         collection.cell(search.reference.cell if search.reference else None, folder, search.fresh),
     )
+
+
+def winner_of(search: Search) -> Trial | None:
+    return search.best if search.winner is None else search.trials[search.winner]
 
 
 def is_final(study: str, place: Path, search: Search, folder: Path) -> bool:

@@ -62,6 +62,7 @@ class Search(Stored):
     overrides: list[str]  # those of every trial
     reference: Trial | None = None  # the hand-tuned configuration, with the runs of a trial; no part of the search
     final: str | None = None  # name of the plan that compares the winner with the hand-tuned configuration
+    winner: int | None = None  # number of the trial that the final is about
     fresh: list[str] = Field(default_factory=list)  # names of the final's runs; both are trained there as trials, too
     trials: list[Trial] = Field(default_factory=list)
 

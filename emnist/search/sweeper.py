@@ -91,7 +91,8 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
         if spec.final is None:
             return
         planner = final.planner(spec, lasting, record.best, cells, compose)
-        trials.describe(**about, final=planner.plan.study, fresh=[run_name(*run) for run in spec.final_runs])
+        about |= {"final": planner.plan.study, "winner": record.best.number}
+        trials.describe(**about, fresh=[run_name(*run) for run in spec.final_runs])
         again = final.repeats(spec, start, record.best, cells, compose)
         failures = final.train(planner, again, config, context)
     except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns the first into the second

@@ -79,6 +79,7 @@ def test_the_final_trains_the_winner_and_the_reference_afresh(searched):
     hand_tuned, winner = plan.factors[0].values
     assert (hand_tuned.label, winner.label) == ("hand-tuned", "searched")
     assert winner.overrides == found.best.overrides
+    assert found.winner == found.best.number
     for cell in (hand_tuned.cell, winner.cell):
         for name in plan.runs:
             assert RunFolder(folder / "study" / cell / name).result.exists()

@@ -82,8 +82,8 @@ def headline(result: SearchResult) -> str:
 def inflation_of(inflation: Inflation, result: SearchResult) -> str:
     """By how much the winner's value in the search is too good."""
     text = (
-        f"The winner's {metric_name(result.search.metric)} was {_value(inflation.searched, result)} in the search. Trained "
-        f"again in the same way on other folds and seeds ({count(inflation.runs, 'run')}), it is "
+        f"The winner's {metric_name(result.search.metric)} was {_value(inflation.searched, result)} in the search. "
+        f"Trained again in the same way on other folds and seeds ({count(inflation.runs, 'run')}), it is "
         f"{_value(inflation.fresh, result)}."
     )
     if inflation.reference is None or inflation.corrected is None:
