@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from emnist.analysis.search import HAND_TUNED, SearchResult, metric_name, reached, sampler_name, scale_of
 from emnist.figures.study import LINE_COLORS, wrapped
@@ -296,7 +296,9 @@ class Axis:
         if self.parameter.log:
             axes.set_xscale("log")
             axes.set_xlim(self.low * 0.7, self.high * 1.4)
-            axes.xaxis.set_major_locator(LogLocator(numticks=5))
+            wide = self.high / self.low >= 100  # two powers of ten at least
+            marks = [float(f"{mark:.2g}") for mark in np.geomspace(self.low, self.high, 3)]
+            axes.xaxis.set_major_locator(LogLocator(numticks=5) if wide else FixedLocator(marks))
             axes.xaxis.set_minor_locator(NullLocator())
         else:
             margin = 0.05 * (self.high - self.low)
