@@ -40,7 +40,7 @@ MISSING = "???"  # of a configuration's keys that don't exist
 
 
 def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> None:
-    """Search, or go on with a search. Raises JobFailed if no trial was completed or the final failed."""
+    """Search, or go on with a search. Raises JobFailed if runs of the final failed."""
     for logger in ("hydra", "hydra_plugins"):
         logging.getLogger(logger).setLevel(logging.WARNING)  # else a line a job
     name = config.hydra.runtime.choices.get("search")
@@ -48,15 +48,52 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
         raise UserError("hydra/sweeper=search: no search chosen; search=mlp, for example, also chooses the sweeper")
     if config.hydra.runtime.choices.get("study") is not None:
         raise UserError("give a study or a search, not both")
-    compose = Compose(config, context)
+    setting, lasting, parameters = read(name, arguments, Compose(config, context))
+    spec, trials = setting.spec, setting.trials()
+    trials.begin(setting.start, space_name=name)
+    worker = Worker(setting)
+    launcher = Plugins.instance().instantiate_launcher(context, worker, config)
+    try:
+        hand_tuned = train_reference(setting, config, context)
+        hand_tuned.parameters = parameters
+        trials.describe(reference=hand_tuned.model_dump())
+        with watch(trials.record, trials.planned):
+            search(trials, launcher, setting.start, workers_of(spec, config))
+        record = trials.as_record()
+        print_best(record)
+        if record.best is None:
+            reasons = sorted({trial.reason for trial in record.trials})
+            raise UserError(f"search={name}: no trial was completed ({'; '.join(reasons[:3])})")
+        if spec.final is None:
+            return
+        planner = final.planner(spec, lasting, record.best, setting.cells, setting.compose)
+        fresh = [run_name(*run) for run in spec.final_runs]
+        trials.describe(final=planner.plan.study, winner=record.best.number, fresh=fresh)
+        again = final.repeats(spec, setting.start, record.best, setting.cells, setting.compose)
+        failures = final.train(planner, again, config, context)
+    except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns the first into the second
+        print(f"search={name}: interrupted; the same command resumes it", file=sys.stderr)
+        raise SystemExit(1) from end
+    print_summary(planner.plan, planner.folder)
+    if failures:
+        raise JobFailed(f"{len(failures)} runs failed")
+
+
+def read(name: str, arguments: list[str], compose: Compose) -> tuple[Setting, tuple[str, ...], dict[str, Scalar]]:
+    """What the command and the configuration ask for.
+
+    Also returns the overrides of the final, and the hand-tuned values of the parameters. Raises UserError if something
+    is wrong.
+    """
+    config = compose.config
     split = validate(Split, {key: config.data[key] for key in Split.model_fields if key in config.data}, "data.")
     settings = cast(dict[str, Any], OmegaConf.to_container(config.search, resolve=True))
     spec, space = read_search(name, settings, split.folds)
     given: list[Override] = []
     swept: list[Override] = []
-    for override in parsed(arguments, context.config_loader, "search"):
+    for override in parsed(arguments, compose.context.config_loader, "search"):
         (swept if override.is_sweep_override() else given).append(override)
-    lasting = merge(spec.reference, [str(override.input_line) for override in given])  # of the final, too
+    lasting = merge(spec.reference, [str(override.input_line) for override in given])
     start = lasting if spec.epochs is None else merge(lasting, [f"trainer.max_epochs={spec.epochs}"])
     reference, choices = compose.with_choices(start)
     value_of = partial(value_in, reference, choices)
@@ -67,62 +104,28 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
         spec.only,
         lambda key: None if value_of(key) is MISSING else text_of(value_of(key)),
     )
+    check_reference(f"search={name}", {**reference, "data": {**reference["data"], "fold": spec.folds[0]}})
     cells = absolute(Path(config.hydra.sweep.dir))
     setting = Setting(spec, space, fixed, start, cells, reference["trainer"]["max_epochs"], compose)
-    check_reference(f"search={name}", {**reference, "data": {**reference["data"], "fold": spec.folds[0]}})
-    trials = setting.trials()
-    trials.begin(start)
-    worker = Worker(setting)
-    launcher = Plugins.instance().instantiate_launcher(context, worker, config)
-    try:
-        about = {"space_name": name, "overrides": list(start), "runs": [run_name(*run) for run in spec.runs]}
-        trials.describe(**about)
-        hand_tuned = train_reference(setting, config, context)
-        hand_tuned.parameters = parameters_of(space, fixed, value_of)
-        about |= {"reference": hand_tuned.model_dump()}
-        trials.describe(**about)
-        with watch(trials.record, min((n for n in (spec.trials, len(trials.points)) if n), default=None)):
-            search(trials, launcher, start, workers_of(spec, config), folder=setting.folder)
-        record = trials.as_record()
-        print_best(record)
-        if record.best is None:
-            reasons = {trial.reason for trial in record.trials}
-            raise UserError(f"search={name}: no trial was completed ({'; '.join(sorted(reasons)[:3])})")
-        if spec.final is None:
-            return
-        planner = final.planner(spec, lasting, record.best, cells, compose)
-        about |= {"final": planner.plan.study, "winner": record.best.number}
-        trials.describe(**about, fresh=[run_name(*run) for run in spec.final_runs])
-        again = final.repeats(spec, start, record.best, cells, compose)
-        failures = final.train(planner, again, config, context)
-    except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns the first into the second
-        print(f"search={name}: interrupted; the same command resumes it", file=sys.stderr)
-        raise SystemExit(1) from end
-    print_summary(planner.plan, planner.folder)
-    if failures:
-        raise JobFailed(f"{len(failures)} runs failed")
+    return setting, lasting, parameters_of(space, fixed, value_of)
 
 
-def search(trials: Trials, launcher: Launcher, start: tuple[str, ...], workers: int, folder: Path) -> None:
+def search(trials: Trials, launcher: Launcher, start: tuple[str, ...], workers: int) -> None:
     """Launch workers until all trials have ended. Raises UserError if they can't work."""
-    while True:
-        jobs = [
-            [*start, f"hydra.sweep.dir={quoted(folder)}", f"hydra.sweep.subdir=workers/{i}", "hydra.output_subdir=null"]
-            for i in range(workers)
-        ]
-        before = {trial.number for trial in trials.running()}
+    place = [f"hydra.sweep.dir={quoted(trials.folder)}", "hydra.output_subdir=null"]
+    while trials.running() or not trials.is_over:
+        attempts = trials.attempts
         try:
-            returned = launcher.launch(jobs, initial_job_idx=0)
-        except Exception as error:  # a process died
-            if {trial.number for trial in trials.running()} <= before and not trials.is_over:
+            returned = launcher.launch(
+                [[*start, *place, f"hydra.sweep.subdir=workers/{i}"] for i in range(workers)], initial_job_idx=0
+            )
+        except Exception as error:  # a process died; its trial is tried once more
+            if trials.attempts == attempts:
                 raise UserError(f"launcher: {describe(error)}; the same command resumes the search") from error
         else:
             for job in returned:
                 _ = job.return_value  # raises what the worker raised
-        left = trials.running()
-        if not left and trials.is_over:
-            return
-        for trial in left:
+        for trial in trials.running():
             wait_for(trials, trial.number)
 
 

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
 from emnist.errors import UserError
+from emnist.runs.identity import run_name
 from emnist.runs.search import COMPLETE, FAILED, PRUNED, RUNNING, Scalar, Search, State, Trial
 from emnist.search.samplers import Listed, build_pruner, build_sampler
 from emnist.search.space import Space, grid, overrides_of, suggest
@@ -69,7 +70,7 @@ class Trials:
                     f"{self.storage}: can't be used ({reason}); delete {self.folder} to start again"
                 ) from error
 
-    def begin(self, overrides: Sequence[str]) -> None:
+    def begin(self, overrides: Sequence[str], space_name: str) -> None:
         """Start the search or go on with it. Raises UserError if it was started with other settings."""
         settings: dict[str, Any] = {"space": {name: one.model_dump() for name, one in self.space.items()}}
         settings |= {"overrides": [text for text in overrides if not text.startswith("data.root=")]}
@@ -85,11 +86,13 @@ class Trials:
         with self.lock:
             for trial in self.running():
                 self.set_by_id(trial._trial_id, attempts=0)  # whoever stopped the search did not do so because of them
+        runs = [run_name(*run) for run in self.spec.runs]
+        self.describe(space_name=space_name, overrides=list(overrides), runs=runs)
 
     def describe(self, **about: Any) -> None:
         """Enter what search.json says of the whole search."""
         with self.lock:
-            self.study.set_user_attr("about", about)
+            self.study.set_user_attr("about", {**self.study.user_attrs.get("about", {}), **about})
             self.export()
 
     def claim(self) -> Claimed | None:
@@ -174,8 +177,17 @@ class Trials:
         """Whether no further trial is to be started."""
         trials, spec = self.study.get_trials(deepcopy=False), self.spec
         spent = sum(trial.user_attrs.get("seconds", 0.0) for trial in trials)
-        limits = [limit for limit in (spec.trials, len(self.points) or None) if limit is not None]
-        return len(trials) >= min(limits, default=math.inf) or (spec.budget is not None and spent >= spec.budget)
+        return len(trials) >= (self.planned or math.inf) or (spec.budget is not None and spent >= spec.budget)
+
+    @property
+    def planned(self) -> int | None:
+        """How many trials there are to be; None if only the budget limits them."""
+        return min((limit for limit in (self.spec.trials, len(self.points)) if limit), default=None)
+
+    @property
+    def attempts(self) -> int:
+        """How often a trial has been started."""
+        return sum(trial.user_attrs.get("attempts", 0) for trial in self.study.get_trials(deepcopy=False))
 
     def running(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
