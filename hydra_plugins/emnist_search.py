@@ -4,6 +4,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from emnist.errors import UserError
+
 
 class SearchSweeper(Sweeper):
     """Runs `emnist.search.sweeper.sweep`, imported here because Hydra imports this module for every command."""
@@ -12,6 +14,10 @@ class SearchSweeper(Sweeper):
         self.search = config, hydra_context
 
     def sweep(self, arguments: list[str]) -> None:
-        from emnist.search.sweeper import sweep
-
+        try:
+            from emnist.search.sweeper import sweep
+        except ModuleNotFoundError as error:
+            if error.name != "optuna":
+                raise
+            raise UserError("a search needs Optuna; pip install 'emnist[search]'") from error
         sweep(arguments, *self.search)

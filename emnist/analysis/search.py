@@ -18,6 +18,7 @@ from emnist.analysis.collection import Cell, Collection, Run
 from emnist.analysis.comparison import Row, StudyResult, compare, overlap
 from emnist.analysis.statistics import corrected_half_width
 from emnist.inference.cost import multiply_accumulates
+from emnist.runs.identity import fold_and_seed
 from emnist.runs.search import COMPLETE, RUNNING, Parameter, Search, Trial
 
 HAND_TUNED, SEARCHED = "hand-tuned", "searched"  # the values of the factor of a final
@@ -41,6 +42,7 @@ class Inflation:
     searched: float  # the winner's value in the search
     fresh: float  # its mean on fresh folds and seeds
     runs: int  # these
+    unseen: bool  # whether their folds are others than those of the trials
     reference: tuple[float, float] | None = None  # the same of the hand-tuned configuration, which no search chose
     interval: tuple[float, float] | None = None  # 95%, of `corrected`
 
@@ -101,6 +103,12 @@ class Outcome:
         """The trial that the final trains again, or else the best one so far."""
         return winner_of(self.search)
 
+    @property
+    def found_nothing(self) -> bool:
+        """Whether the winner is the hand-tuned configuration itself."""
+        winner, reference = self.winner, self.search.reference
+        return winner is not None and reference is not None and winner.cell == reference.cell
+
     def row(self, label: str) -> Row | None:
         """The hand-tuned or the searched configuration in the final."""
         rows = [] if self.final is None else [row for _, row in self.final.rows]
@@ -120,9 +128,12 @@ class Outcome:
         """
         winner, reference = self.winner, self.search.reference
         here, there = (values_of(cell, self.search.metric) for cell in (self.winner_again, self.reference_again))
-        if winner is None or winner.value is None or not here:
+        folds = {fold_and_seed(name)[0] for name in self.search.runs}
+        if unseen := {name for name in here if fold_and_seed(name)[0] not in folds}:  # which did not choose the winner
+            here, there = ({name: value for name, value in runs.items() if name in unseen} for runs in (here, there))
+        if winner is None or winner.value is None or not here or self.found_nothing:
             return None
-        result = Inflation(self.sign, winner.value, fmean(here.values()), len(here))
+        result = Inflation(self.sign, winner.value, fmean(here.values()), len(here), bool(unseen))
         if reference is None or reference.value is None or not there:
             return result
         result.reference = reference.value, fmean(there.values())
@@ -234,7 +245,7 @@ def searches_of(collection: Collection) -> list[SearchResult]:
         name = outcomes[0].search.space_name
         names[name] += 1
         result = SearchResult(f"{name}_{names[name]}" if names[name] > 1 else name, outcomes, None)
-        result.importance = importance(result.search, [trial for _, trial in result.trials if trial.value is not None])
+        result.importance = importance(result.search, [trial for _, trial in result.trials])
         add_costs(result)
         results.append(result)
     return results
@@ -256,7 +267,8 @@ def outcome(search: Search, folder: Path, collection: Collection) -> Outcome:
 
 
 def winner_of(search: Search) -> Trial | None:
-    return search.best if search.winner is None else search.trials[search.winner]
+    of_final = [trial for trial in search.trials if trial.number == search.winner]
+    return of_final[0] if of_final else search.best
 
 
 def is_final(study: str, place: Path, search: Search, folder: Path) -> bool:
@@ -305,9 +317,12 @@ def importance(search: Search, trials: Sequence[Trial]) -> dict[str, float] | No
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # or it reports a new study
     distributions = {name: distribution(parameter) for name, parameter in search.space.items()}
     study = optuna.create_study(direction=search.direction)
+    sign = 1 if search.direction == "maximize" else -1
     for trial in trials:
         own = {name: distributions[name] for name in trial.parameters}
-        study.add_trial(optuna.trial.create_trial(value=trial.value, params=trial.parameters, distributions=own))
+        value = reached(trial, sign)
+        if value is not None:
+            study.add_trial(optuna.trial.create_trial(value=value, params=trial.parameters, distributions=own))
     present = [name for name in search.space if sum(name in trial.parameters for trial in trials) > 1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Optuna 4 warns that PED-ANOVA is experimental

@@ -42,6 +42,7 @@ def write_report(folders: list[Path], out: Path) -> None:
     others = collection.others({run.folder.path.resolve() for cell in cells for run in cell.runs})
     selection = select(candidates(studies, searches, others), list(MODELS))
     tried = {run.folder.path for result in searches for cell in result.tried for run in cell.runs}
+    tried -= {run.folder.path for study in studies for cell in study.cells for run in cell.runs}
 
     document = Document("Classifiers of handwritten characters: results of runs and studies")
     for study in studies:

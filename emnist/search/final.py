@@ -6,6 +6,7 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
+from emnist.analysis.search import HAND_TUNED, SEARCHED
 from emnist.runs.folder import RunFolder
 from emnist.runs.search import Trial
 from emnist.search.spec import SearchSpec
@@ -16,8 +17,6 @@ from emnist.study.planning import PlannedRun, Planner, Step, planned_cell, plann
 from emnist.study.progress import Progress
 from emnist.study.spec import Study, Value
 from emnist.study.together import groups
-
-HAND_TUNED, SEARCHED = "hand-tuned", "searched"
 
 
 class FinalPlanner(Planner):

@@ -22,15 +22,16 @@ T = TypeVar("T")
 @contextmanager
 def watch(path: Path, planned: int | None) -> Iterator[None]:
     """Print a line on stderr for each trial that ends, whichever process trains it; `planned` are the trials in all."""
-    told = {trial.number for trial in ended(path)}
+    told = {trial.number for trial in ended(Search.read(path))}
     over = threading.Event()
 
     def look() -> None:
         with suppress(UserError):
-            for trial in ended(path):
-                if trial.number not in told:
+            search = Search.read(path)
+            for trial in ended(search):
+                if search is not None and trial.number not in told:
                     told.add(trial.number)
-                    print(line(Search.read(path), trial, planned), file=sys.stderr, flush=True)
+                    print(line(search, trial, planned), file=sys.stderr, flush=True)
 
     def loop() -> None:
         while not over.wait(INTERVAL):
@@ -46,16 +47,14 @@ def watch(path: Path, planned: int | None) -> Iterator[None]:
         look()
 
 
-def ended(path: Path) -> list[Trial]:
-    """The trials in a search.json that have ended, in that order."""
-    search = Search.read(path) if path.exists() else None
+def ended(search: Search | None) -> list[Trial]:
+    """The trials that have ended, in that order."""
     trials = [] if search is None else [trial for trial in search.trials if trial.state != RUNNING]
     return sorted(trials, key=lambda trial: trial.ended or 0.0)
 
 
-def line(search: Search | None, trial: Trial, planned: int | None) -> str:
+def line(search: Search, trial: Trial, planned: int | None) -> str:
     """How a trial ended."""
-    assert search is not None
     of = f" of {planned}" if planned else ""
     best = search.best
     what = {

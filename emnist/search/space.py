@@ -29,6 +29,8 @@ def read_space(given: object) -> Space:
     space: Space = {}
     for key, entries in given.items():
         several = entries if isinstance(entries, list) else [entries]
+        if not several:
+            raise UserError(f"search.space.{key}=[]: give at least one set of values")
         for entry in several:
             parameter = _entry(str(key), entry)
             condition = "" if len(several) == 1 else f" if {_described(parameter.when)}"
@@ -45,19 +47,23 @@ def parameter_of(override: Override, where: str) -> Parameter:
     key, value = override.key_or_group, override.value()
     if isinstance(value, ChoiceSweep):
         choices = values_of(override)
+        if value.shuffle:
+            raise UserError(f"{where}: choices have no order; leave out shuffle(…)")
         if len(set(choices)) < len(choices):
             raise UserError(f"{where}: give each choice once")
         return Parameter(key=key, kind="categorical", choices=choices)  # type: ignore[arg-type]
-    assert isinstance(value, RangeSweep | IntervalSweep)
+    if not isinstance(value, RangeSweep | IntervalSweep):
+        raise UserError(
+            f"{where}: not a set of values; use interval(low, high), range(start, stop, step) or choice(a, b)"
+        )
     log = "log" in value.tags
     if unknown := value.tags - {"log"}:
         raise UserError(f"{where}: unknown tag {sorted(unknown)[0]}; the only one is log")
     if isinstance(value, RangeSweep):
         if log:
             raise UserError(f"{where}: a range has no log scale; use tag(log, interval(…))")
-        steps = value.range()
-        numbers = list(steps)
-        if len(numbers) < 1:
+        numbers = list(value.range()) if value.step else []
+        if not numbers:
             raise UserError(f"{where}: an empty range")
         kind = "int" if all(isinstance(number, int) for number in numbers) else "float"
         step = abs(value.step)
@@ -122,7 +128,8 @@ def suggest(trial: Trial, space: Space, fixed: Mapping[str, str]) -> dict[str, S
         else:
             low_, high_ = float(parameter.low or 0), float(parameter.high or 0)
             value = trial.suggest_float(name, low_, high_, step=parameter.step, log=parameter.log)
-            parameters[name] = min(max(float(f"{value:.4g}"), low_), high_)
+            digits = ".4g" if parameter.step is None else ".10g"  # a step is exact, but for what adding it up leaves
+            parameters[name] = min(max(float(f"{value:{digits}}"), low_), high_)
     return parameters
 
 
@@ -176,7 +183,7 @@ def _values(parameter: Parameter) -> list[Scalar]:
         return parameter.choices
     low, high, step = parameter.low or 0, parameter.high or 0, parameter.step or 1
     numbers = [low + i * step for i in range(math.floor((high - low) / step + 1e-9) + 1)]
-    return [int(number) for number in numbers] if parameter.kind == "int" else [float(f"{n:.4g}") for n in numbers]
+    return [int(number) for number in numbers] if parameter.kind == "int" else [float(f"{n:.10g}") for n in numbers]
 
 
 def _entry(key: str, entry: Any) -> Parameter:
@@ -196,6 +203,8 @@ def _condition(given: object, where: str) -> dict[str, list[str]]:
     """`optimizer=sgd,adam` → {"optimizer": ["sgd", "adam"]}; a list of conditions must hold together."""
     when: dict[str, list[str]] = {}
     for text in given if isinstance(given, list) else [given]:
+        if "=" not in str(text):
+            raise UserError(f"{where}: when={text}: give key=value, or several values with commas")
         override = _parse(str(text), f"{where}: when")
         value = override.value()
         if override.is_sweep_override() and not isinstance(value, ChoiceSweep):

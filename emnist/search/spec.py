@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from emnist.checks import STRICT, Count, NonNegative, Seed, validate
 from emnist.errors import UserError
 from emnist.search.space import Space, read_space
-from emnist.study.spec import EachOnce, Override, Study, as_list, seconds
+from emnist.study.overrides import key_of
+from emnist.study.spec import EachOnce, OneOrMore, Study, seconds
 
 METRICS = ("val_accuracy", "val_top3_accuracy", "val_macro_f1", "val_loss", "val_ece")
 TO_BE_MINIMIZED = ("val_loss", "val_ece")
@@ -24,8 +25,17 @@ def _metric(name: str) -> str:
 
 def _name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise ValueError("must be the name of a folder: letters, digits, - and _")
+        raise ValueError("must be the name of a folder: letters, digits, '-', '_' and '.'")
     return name
+
+
+def _of_all_trials(text: str) -> str:
+    key = key_of(text)
+    if "=" not in text:
+        raise ValueError("not an override; write key=value")
+    if key in ("seed", "data.fold") or key.split(".")[0] in ("hydra", "study", "search"):
+        raise ValueError("not for all trials; folds and seeds are set by search.folds and search.seeds")
+    return text
 
 
 class Images(BaseModel):
@@ -52,7 +62,7 @@ class SearchSpec(BaseModel):
     model_config = STRICT
 
     name: Annotated[str, AfterValidator(_name)]
-    reference: list[Override]
+    reference: list[Annotated[str, AfterValidator(_of_all_trials)]]
     epochs: Count | None  # of a trial
     folds: Annotated[list[int], EachOnce]
     seeds: Annotated[list[Seed], EachOnce]
@@ -65,7 +75,7 @@ class SearchSpec(BaseModel):
     seed: Seed
     pruner: Literal["none", "median", "hyperband"]
     images: Images | None
-    only: Annotated[list[str], BeforeValidator(as_list)] | None  # keys of the space
+    only: Annotated[list[str], OneOrMore] | None  # keys of the space
     workers: Count | None
     final: Final | None
     samplers: dict[str, dict[str, Any]]
@@ -100,12 +110,13 @@ class SearchSpec(BaseModel):
         )
 
     @property
-    def options(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """What the trials depend on, beside the space: none of it may change while a search goes on."""
+        keys = {"folds", "seeds", "seeding", "metric", "direction", "sampler", "seed", "pruner", "images", "epochs"}
         return {
-            **self.model_dump(include={"metric", "direction", "sampler", "seed", "pruner", "images", "epochs"}),
-            "sampler_options": self.samplers.get(self.sampler, {}),
-            "pruner_options": self.pruners.get(self.pruner, {}),
+            **self.model_dump(include=keys),
+            "samplers": {self.sampler: self.samplers.get(self.sampler, {})},
+            "pruners": {self.pruner: self.pruners.get(self.pruner, {})},
         }
 
 

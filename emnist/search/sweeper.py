@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any, cast
 
 from filelock import Timeout
@@ -20,6 +21,7 @@ from emnist.errors import UserError, describe
 from emnist.runs.config import Split
 from emnist.runs.folder import RunFolder
 from emnist.runs.identity import run_name
+from emnist.runs.result import DIVERGED
 from emnist.runs.search import COMPLETE, FAILED, Scalar, Trial
 from emnist.search import final
 from emnist.search.progress import print_best, watch
@@ -54,17 +56,20 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
     worker = Worker(setting)
     launcher = Plugins.instance().instantiate_launcher(context, worker, config)
     try:
-        hand_tuned = train_reference(setting, config, context)
+        hand_tuned = train_reference(name, setting, config, context)
         hand_tuned.parameters = parameters
         trials.describe(reference=hand_tuned.model_dump())
         with watch(trials.record, trials.planned):
-            search(trials, launcher, setting.start, workers_of(spec, config))
+            search(trials, launcher, worker, setting.start, workers_of(spec, config))
         record = trials.as_record()
         print_best(record)
         if record.best is None:
             reasons = sorted({trial.reason for trial in record.trials})
             raise UserError(f"search={name}: no trial was completed ({'; '.join(reasons[:3])})")
         if spec.final is None:
+            return
+        if record.best.cell == hand_tuned.cell:
+            print("the best trial is the hand-tuned configuration itself, so there is no final")
             return
         planner = final.planner(spec, lasting, record.best, setting.cells, setting.compose)
         fresh = [run_name(*run) for run in spec.final_runs]
@@ -110,23 +115,47 @@ def read(name: str, arguments: list[str], compose: Compose) -> tuple[Setting, tu
     return setting, lasting, parameters_of(space, fixed, value_of)
 
 
-def search(trials: Trials, launcher: Launcher, start: tuple[str, ...], workers: int) -> None:
+def search(trials: Trials, launcher: Launcher, worker: Worker, start: tuple[str, ...], workers: int) -> None:
     """Launch workers until all trials have ended. Raises UserError if they can't work."""
-    place = [f"hydra.sweep.dir={quoted(trials.folder)}", "hydra.output_subdir=null"]
+    place = [*start, f"hydra.sweep.dir={quoted(trials.folder)}", "hydra.output_subdir=null"]
+    jobs = [[*place, f"hydra.sweep.subdir=workers/{i}"] for i in range(workers)]
     while trials.running() or not trials.is_over:
-        attempts = trials.attempts
+        starts = trials.starts()
         try:
-            returned = launcher.launch(
-                [[*start, *place, f"hydra.sweep.subdir=workers/{i}"] for i in range(workers)], initial_job_idx=0
-            )
-        except Exception as error:  # a process died; its trial is tried once more
-            if trials.attempts == attempts:
-                raise UserError(f"launcher: {describe(error)}; the same command resumes the search") from error
-        else:
-            for job in returned:
-                _ = job.return_value  # raises what the worker raised
+            work(launcher, jobs)
+        except ProcessDied as error:
+            died = [number for number, count in trials.starts().items() if count > starts.get(number, 0)]
+            if not died:
+                raise UserError(f"launcher: {error}; the same command resumes the search") from error
+            for number in died:  # each alone: one process that dies ends the others of a pool, too
+                retry(trials, launcher, worker, jobs[0], number)
         for trial in trials.running():
             wait_for(trials, trial.number)
+
+
+class ProcessDied(Exception):
+    """A launcher lost a process, or could not start one."""
+
+
+def work(launcher: Launcher, jobs: list[list[str]]) -> None:
+    """Launch these workers and wait for them. Raises what a worker raised, and ProcessDied."""
+    try:
+        returned = launcher.launch(jobs, initial_job_idx=0)
+    except Exception as error:
+        raise ProcessDied(describe(error)) from error
+    for job in returned:
+        _ = job.return_value  # raises what the worker raised
+
+
+def retry(trials: Trials, launcher: Launcher, worker: Worker, job: list[str], number: int) -> None:
+    """Train one trial alone; it has failed if its process dies again."""
+    worker.only = number
+    try:
+        work(launcher, [job])
+    except ProcessDied as error:
+        trials.fail(number, f"its process died ({str(error).partition('. ')[0]})")
+    finally:
+        worker.only = None
 
 
 def wait_for(trials: Trials, number: int) -> None:
@@ -148,14 +177,17 @@ def workers_of(spec: SearchSpec, config: DictConfig) -> int:
     return jobs if jobs > 0 else os.cpu_count() or 1
 
 
-def train_reference(setting: Setting, config: DictConfig, context: HydraContext) -> Trial:
-    """The hand-tuned configuration, trained as a trial is. Trials don't learn from it."""
+def train_reference(name: str, setting: Setting, config: DictConfig, context: HydraContext) -> Trial:
+    """The hand-tuned configuration, trained as a trial is. Trials don't learn from it.
+
+    Raises UserError if it fails, in which case hardly any trial could do better.
+    """
     spec = setting.spec
     cell = planned_cell(setting.start, setting.compose, fingerprint)
     runs = [planned_run(setting.cells, cell, fold, seed) for fold, seed in spec.runs]
     missing = [[run] for run in runs if not RunFolder(run.path).result.exists()]
     if missing:
-        print(f"{spec.name}: training the hand-tuned configuration, {len(missing)} runs", file=sys.stderr, flush=True)
+        print(f"{spec.name}: training the hand-tuned configuration", file=sys.stderr, flush=True)
         worker = StudyWorker(stacks=False)
         for (run,) in missing:
             RunFolder(run.path).failure.unlink(missing_ok=True)
@@ -164,13 +196,16 @@ def train_reference(setting: Setting, config: DictConfig, context: HydraContext)
     for run in runs:
         folder = RunFolder(run.path)
         result = folder.read_result()
-        if result is None or result.best_epoch is None:
+        if result is None:
             failure = folder.read_failure()
-            trial.state, trial.reason = FAILED, failure.error if failure else "diverged"
+            reason = failure.error if failure else "its process died"
+            raise UserError(f"search={name}: the hand-tuned configuration failed: {reason}")
+        if result.best_epoch is None:
+            trial.state, trial.reason = FAILED, DIVERGED
             return trial
         trial.values.append(folder.read_metrics()[result.best_epoch - 1][spec.metric])
         trial.seconds += result.duration_s
-    trial.value = sum(trial.values) / len(trial.values)
+    trial.value = fmean(trial.values)
     return trial
 
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -26,7 +27,6 @@ from emnist.search.spec import SearchSpec
 from emnist.search.tensorboard import log_trial
 
 STATES = {PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}  # of trials without a value
-ATTEMPTS = 2  # of a trial whose process dies
 
 
 @dataclass
@@ -39,6 +39,7 @@ class Claimed:
     overrides: list[str]
     lock: FileLock
     curve: list[float]  # the metric after each epoch of the first run
+    asked: int  # epochs after which the pruner has been asked
     seconds: float  # of that run's training
     pruned_after: int | None  # epochs
 
@@ -49,7 +50,7 @@ class Trials:
     def __init__(self, folder: Path, spec: SearchSpec, space: Space, fixed: Mapping[str, str], epochs: int):
         self.folder, self.spec, self.space, self.fixed, self.epochs = folder, spec, space, fixed, epochs
         self.storage, self.record = folder / "optuna.db", folder / "search.json"
-        self.lock = FileLock(folder / ".lock")
+        self.lock = FileLock(folder / ".lock")  # for each access: SQLite's own is not safe on all file systems
         self.points = grid(space, fixed, spec.seed) if spec.sampler == "grid" else []
         self.pruner = build_pruner(spec.pruner, spec.pruners.get(spec.pruner, {}), epochs)
 
@@ -71,23 +72,22 @@ class Trials:
                 ) from error
 
     def begin(self, overrides: Sequence[str], space_name: str) -> None:
-        """Start the search or go on with it. Raises UserError if it was started with other settings."""
+        """Start the search or go on with it. Raises UserError, naming the key, if it has other settings than before."""
         settings: dict[str, Any] = {"space": {name: one.model_dump() for name, one in self.space.items()}}
         settings |= {"overrides": [text for text in overrides if not text.startswith("data.root=")]}
-        settings |= {"runs": [list(run) for run in self.spec.runs], **self.spec.options}
-        before = self.study.user_attrs.get("settings")
-        if before is None:
-            self.study.set_user_attr("settings", settings)
-        elif changed := [key for key, value in settings.items() if before.get(key) != value]:
-            raise UserError(
-                f"search.name={self.spec.name}: {self.folder} was started with other settings (search.{changed[0]}); "
-                "give this search another search.name, or delete that folder"
-            )
-        with self.lock:
-            for trial in self.running():
-                self.set_by_id(trial._trial_id, attempts=0)  # whoever stopped the search did not do so because of them
+        settings |= self.spec.settings
         runs = [run_name(*run) for run in self.spec.runs]
-        self.describe(space_name=space_name, overrides=list(overrides), runs=runs)
+        with self.lock:
+            before = self.study.user_attrs.get("settings")
+            if before is None:
+                self.study.set_user_attr("settings", settings)
+            elif changed := [key for key in settings if key in before and before[key] != settings[key]]:
+                raise UserError(
+                    f"search.name={self.spec.name}: {self.folder} was started with other settings "
+                    f"({difference(changed[0], before[changed[0]], settings[changed[0]])}); give this search another "
+                    "search.name, or delete that folder"
+                )
+            self.describe(space_name=space_name, overrides=list(overrides), runs=runs)
 
     def describe(self, **about: Any) -> None:
         """Enter what search.json says of the whole search."""
@@ -95,8 +95,11 @@ class Trials:
             self.study.set_user_attr("about", {**self.study.user_attrs.get("about", {}), **about})
             self.export()
 
-    def claim(self) -> Claimed | None:
-        """A trial that was interrupted, or the next one; None if there is none left to start."""
+    def claim(self, only: int | None = None) -> Claimed | None:
+        """A trial that was interrupted, or the next one; None if there is none left to start.
+
+        With `only` that one, if it was interrupted.
+        """
         with self.lock:
             for trial in self.running():
                 lock = self.trial_lock(trial.number)
@@ -104,35 +107,40 @@ class Trials:
                     lock.acquire(timeout=0)
                 except Timeout:  # another process is training it
                     continue
-                attempts = trial.user_attrs.get("attempts", 0)
-                if attempts >= ATTEMPTS:
-                    self.tell(trial.number, trial._trial_id, FAILED, reason=f"its process died {attempts} times")
-                    lock.release()
-                    continue
-                return self.prepared(trial.number, trial._trial_id, lock, attempts)
-            if self.is_over:
+                if only in (None, trial.number):
+                    return self.prepared(trial.number, trial._trial_id, lock)
+                lock.release()
+            if self.is_over or only is not None:
                 return None
-            number = len(self.study.get_trials(deepcopy=False))
-            lock = self.trial_lock(number)
-            lock.acquire()
             asked = self.study.ask()  # the sampler is asked for the parameters in `prepared`
-            return self.prepared(asked.number, asked._trial_id, lock, 0)
+            lock = self.trial_lock(asked.number)
+            lock.acquire()
+            return self.prepared(asked.number, asked._trial_id, lock)
 
-    def prepared(self, number: int, id: int, lock: FileLock, attempts: int) -> Claimed:
+    def prepared(self, number: int, id: int, lock: FileLock) -> Claimed:
         """Suggest the parameters of a trial; one that has them keeps them."""
-        spec = self.spec
+        spec, storage = self.spec, self.study._storage
         if spec.sampler == "grid":
             self.study.sampler = Listed(self.points[number])
         else:
             self.study.sampler = build_sampler(spec.sampler, spec.samplers.get(spec.sampler, {}), spec.seed, number)
         parameters = suggest(optuna.Trial(self.study, id), self.space, self.fixed)
         overrides = overrides_of(parameters, self.space)
-        self.set_by_id(id, attempts=attempts + 1, parameters=parameters, overrides=overrides)
+        known = storage.get_trial(id)
+        attributes = known.user_attrs
+        self.set(id, starts=attributes.get("starts", 0) + 1, parameters=parameters, overrides=overrides)
         self.export()
-        known = self.study._storage.get_trial(id)
-        curve = [value for _, value in sorted(known.intermediate_values.items())]
-        seconds, pruned_after = (known.user_attrs.get(name) for name in ("seconds", "pruned_after"))
-        return Claimed(number, id, parameters, overrides, lock, curve, seconds or 0.0, pruned_after)
+        return Claimed(
+            number,
+            id,
+            parameters,
+            overrides,
+            lock,
+            curve=[value for _, value in sorted(known.intermediate_values.items())],
+            asked=attributes.get("asked", 0),
+            seconds=attributes.get("seconds", 0.0),
+            pruned_after=attributes.get("pruned_after"),
+        )
 
     def report(self, claimed: Claimed, curve: Sequence[float], seconds: float, is_last: bool) -> bool:
         """Enter the learning curve of a trial's first run. Returns whether the run is to go on.
@@ -143,11 +151,12 @@ class Trials:
         with self.lock:
             for epoch in range(len(claimed.curve) + 1, len(curve) + 1):
                 storage.set_trial_intermediate_value(claimed.id, epoch, curve[epoch - 1])
-            claimed.curve, claimed.seconds = list(curve), seconds
-            self.set_by_id(claimed.id, seconds=seconds)
+            claimed.curve, claimed.seconds, claimed.asked = list(curve), seconds, len(curve)
+            self.set(claimed.id, seconds=seconds)
             if not is_last and self.pruner.prune(self.study, storage.get_trial(claimed.id)):
                 claimed.pruned_after = len(curve)
-                self.set_by_id(claimed.id, pruned_after=claimed.pruned_after)  # Hyperband would not say so twice
+                self.set(claimed.id, pruned_after=claimed.pruned_after)
+            self.set(claimed.id, asked=claimed.asked)  # last: after a kill the pruner is asked again
         return claimed.pruned_after is None
 
     def end(self, claimed: Claimed, state: State, **about: Any) -> None:
@@ -160,44 +169,58 @@ class Trials:
             self.tell(claimed.number, claimed.id, state, **about)
 
     def tell(self, number: int, id: int, state: State, **about: Any) -> None:
-        if state == COMPLETE:
-            about["value"] = fmean(about["values"])
-        self.set_by_id(id, state=state, **about)
-        value = about.get("value")
+        values = about.get("values", [])
+        value = fmean(values) if state == COMPLETE else about.get("value")
+        self.set(id, **{"reason": "", **about, "value": value, "state": state})
         self.study.tell(number, value, state=TrialState.COMPLETE if value is not None else STATES[state])
         self.export()
+
+    def fail(self, number: int, reason: str) -> None:
+        """Enter a trial whose process died as failed."""
+        with self.lock:
+            for trial in self.running():
+                if trial.number == number:
+                    self.tell(number, trial._trial_id, FAILED, reason=reason)
 
     def incumbent(self) -> Trial | None:
         """The best complete trial so far."""
         with self.lock:
             return self.as_record().best
 
+    def failed_in_a_row(self) -> list[str]:
+        """Why the trials that ended last have failed, the last one last."""
+        with self.lock:
+            ended = [trial for trial in self.as_record().trials if trial.state != RUNNING]
+        ended.sort(key=lambda trial: trial.ended or 0.0, reverse=True)
+        return [trial.reason for trial in takewhile(lambda trial: trial.state == FAILED, ended)][::-1]
+
     @property
     def is_over(self) -> bool:
         """Whether no further trial is to be started."""
-        trials, spec = self.study.get_trials(deepcopy=False), self.spec
+        with self.lock:
+            trials = self.study.get_trials(deepcopy=False)
         spent = sum(trial.user_attrs.get("seconds", 0.0) for trial in trials)
-        return len(trials) >= (self.planned or math.inf) or (spec.budget is not None and spent >= spec.budget)
+        return len(trials) >= (self.planned or math.inf) or (self.spec.budget is not None and spent >= self.spec.budget)
 
     @property
     def planned(self) -> int | None:
         """How many trials there are to be; None if only the budget limits them."""
         return min((limit for limit in (self.spec.trials, len(self.points)) if limit), default=None)
 
-    @property
-    def attempts(self) -> int:
-        """How often a trial has been started."""
-        return sum(trial.user_attrs.get("attempts", 0) for trial in self.study.get_trials(deepcopy=False))
-
     def running(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        with self.lock:
+            return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+    def starts(self) -> dict[int, int]:
+        """How often each trial that has not ended was started."""
+        return {trial.number: trial.user_attrs.get("starts", 0) for trial in self.running()}
 
     def trial_lock(self, number: int) -> FileLock:
         path = self.folder / "trials" / f"{number:03}" / ".lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(path)
 
-    def set_by_id(self, id: int, **attributes: Any) -> None:
+    def set(self, id: int, **attributes: Any) -> None:
         for name, value in attributes.items():
             self.study._storage.set_trial_user_attr(id, name, value)
 
@@ -210,7 +233,10 @@ class Trials:
                 log_trial(self.folder / "trials" / f"{trial.number:03}", search, trial)
 
     def as_record(self) -> Search:
-        spec, attributes = self.spec, self.study.user_attrs
+        """The content of search.json, without trials that others have put into the storage."""
+        spec = self.spec
+        with self.lock:
+            trials, attributes = self.study.get_trials(deepcopy=False), self.study.user_attrs
         return Search(
             name=spec.name,
             **attributes.get("about", {}),
@@ -221,22 +247,33 @@ class Trials:
             metric=spec.metric,
             direction=spec.direction,
             space=self.space,
-            trials=[_record(trial) for trial in self.study.get_trials(deepcopy=False)],
+            trials=[_record(trial) for trial in trials if "parameters" in trial.user_attrs],
         )
+
+
+def difference(key: str, before: Any, now: Any) -> str:
+    """What has changed, in the keys of the configuration."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        changed = next(part for part in {**before, **now} if before.get(part) != now.get(part))
+        return f"search.{key}.{changed}: was {before.get(changed)}, now {now.get(changed)}"
+    if key == "overrides":
+        parts = [f"was {text}" for text in before if text not in now] + [
+            f"now {text}" for text in now if text not in before
+        ]
+        return ", ".join(parts) or "another order of overrides"
+    return f"search.{key}: was {before}, now {now}"
 
 
 def _record(trial: FrozenTrial) -> Trial:
     attributes = trial.user_attrs
-    values = attributes.get("values", [])
-    value = attributes.get("value", fmean(values) if values else None)
     return Trial(
         number=trial.number,
-        state=RUNNING if trial.state == TrialState.RUNNING else attributes["state"],
+        state=RUNNING if trial.state == TrialState.RUNNING else attributes.get("state", FAILED),
         parameters=attributes.get("parameters", {}),
         overrides=attributes.get("overrides", []),
         cell=attributes.get("cell"),
-        values=values,
-        value=value,
+        values=attributes.get("values", []),
+        value=attributes.get("value"),
         curve=[value for _, value in sorted(trial.intermediate_values.items())],
         reason=attributes.get("reason", ""),
         seconds=attributes.get("seconds", 0.0),

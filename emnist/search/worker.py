@@ -23,8 +23,10 @@ from emnist.study.compose import Compose, fingerprint
 from emnist.study.launch import locked
 from emnist.study.overrides import merge
 from emnist.study.planning import PlannedRun, planned_cell, planned_run
-from emnist.training.job import run_job
+from emnist.training.job import JobFailed, run_job
 from emnist.training.recorder import Recorder
+
+FAILURES = 5  # in a row: then something other than the parameters is wrong
 
 
 @dataclass(frozen=True)
@@ -52,22 +54,30 @@ class Worker:
 
     def __init__(self, setting: Setting):
         self.setting, self.spec = setting, setting.spec
+        self.only: int | None = None  # the number of the one trial to take
 
     def __call__(self, cfg: DictConfig) -> None:
-        """Raises UserError if the storage or a folder can't be written; a trial that fails is only recorded."""
+        """Raises UserError if the storage can't be written, or if one trial after another fails."""
         parent = os.getppid()
-        while os.getppid() == parent and (claimed := self.trials.claim()) is not None:  # not without who started it
+        while os.getppid() == parent and (claimed := self.trials.claim(self.only)) is not None:  # while that is alive
             try:
                 self.train(claimed)
             finally:
                 claimed.lock.release()
+            reasons = self.trials.failed_in_a_row()
+            if len(reasons) >= FAILURES:
+                raise UserError(f"the last {len(reasons)} trials failed ({reasons[-1]}); the same command goes on")
 
     @cached_property
     def trials(self) -> Trials:
         return self.setting.trials()
 
     def __getstate__(self) -> dict:
-        return {"setting": self.setting, "spec": self.spec}  # each process opens the storage for itself
+        return {
+            "setting": self.setting,
+            "spec": self.spec,
+            "only": self.only,
+        }  # each process opens the storage for itself
 
     def train(self, claimed: Claimed) -> None:
         """Train the runs of a trial until they are complete, or it is pruned or has failed."""
@@ -81,10 +91,8 @@ class Worker:
         for i, run in enumerate(runs):
             reason = self.run(run, claimed if i == 0 else None)
             if claimed.pruned_after is not None:
-                best = (max if self.spec.direction == "maximize" else min)(claimed.curve)
                 reason = f"{self.spec.pruner} after epoch {claimed.pruned_after}"
-                about = {"cell": cell.id, "values": [best], "seconds": claimed.seconds}
-                return self.trials.end(claimed, PRUNED, **about, reason=reason)
+                return self.trials.end(claimed, PRUNED, cell=cell.id, seconds=claimed.seconds, reason=reason)
             result = RunFolder(run.path).read_result()
             seconds += result.duration_s if result else claimed.seconds if i == 0 else 0.0
             about = {"cell": cell.id, "values": values, "seconds": seconds}
@@ -100,17 +108,17 @@ class Worker:
 
     def run(self, run: PlannedRun, claimed: Claimed | None) -> str:
         """Train or resume a run; the first of a trial only as long as the pruner lets it. Returns why it failed."""
-        try:
-            with locked(run.path):
-                if claimed is None:
-                    run_job(OmegaConf.create(run.config), run.path, resume=True, quiet=True)
-                elif self.replay(run.path, claimed):
-                    after_epoch = partial(self.goes_on, claimed)
-                    run_job(OmegaConf.create(run.config), run.path, resume=True, quiet=True, after_epoch=after_epoch)
-                    if (result := RunFolder(run.path).read_result()) is not None:
-                        self.trials.report(claimed, self.curve(run.path), result.duration_s, is_last=True)
-        except Exception as error:
-            return describe(error)
+        with locked(run.path):
+            if claimed is not None and not self.replay(run.path, claimed):
+                return ""
+            after_epoch = partial(self.goes_on, claimed) if claimed is not None else None
+            try:
+                run_job(OmegaConf.create(run.config), run.path, resume=True, quiet=True, after_epoch=after_epoch)
+            except JobFailed as error:
+                return describe(error)
+            result = RunFolder(run.path).read_result()
+            if claimed is not None and result is not None:
+                self.trials.report(claimed, self.curve(run.path), result.duration_s, is_last=True)
         return ""
 
     def replay(self, path: Path, claimed: Claimed) -> bool:
@@ -118,14 +126,20 @@ class Worker:
 
         Returns whether the run is to go on.
         """
-        folder = RunFolder(path)
-        curve, result = self.curve(path), folder.read_result()
-        seconds = result.duration_s if result else seconds_of(folder) if curve else 0.0
-        for epoch in range(len(claimed.curve) + 1, len(curve) + (result is None)):
-            self.trials.report(claimed, curve[:epoch], seconds * epoch / len(curve), is_last=False)
-            if claimed.pruned_after is not None:
-                break
+        result = RunFolder(path).read_result()
+        curve, seconds = (self.curve(path), result.duration_s) if result else self.interrupted(path)
+        for epoch in range(claimed.asked + 1, len(curve) + (result is None)):
+            if claimed.pruned_after is None:
+                self.trials.report(claimed, curve[:epoch], seconds * epoch / len(curve), is_last=False)
         return claimed.pruned_after is None
+
+    def interrupted(self, path: Path) -> tuple[list[float], float]:
+        """The learning curve and the seconds of training of a run as last.ckpt has it, from which it is resumed."""
+        last = RunFolder(path).last
+        if not last.exists():
+            return [], 0.0
+        recorded = read_checkpoint(last, torch.device("cpu"))["callbacks"][Recorder(RunFolder(path)).state_key]
+        return [row[self.spec.metric] for row in recorded["rows"]], recorded["seconds"]
 
     def goes_on(self, claimed: Claimed, recorder: Recorder) -> bool:
         curve = [row[self.spec.metric] for row in recorder.rows]
@@ -154,12 +168,6 @@ class Worker:
         after = f"{len(runs)} of {len(self.spec.runs)} runs"
         reason = f"{-100 * difference:.1f} ± {100 * half:.1f} points behind trial {best.number} after {after}"
         return best.value + difference, reason
-
-
-def seconds_of(folder: RunFolder) -> float:
-    """Seconds of training of an interrupted run."""
-    states = read_checkpoint(folder.last, torch.device("cpu"))["callbacks"]
-    return next((state["seconds"] for state in states.values() if "seconds" in state), 0.0)
 
 
 def paths_of(trial: Trial, cells: Path, spec: SearchSpec) -> list[Path]:

@@ -26,7 +26,7 @@ def _each_once(values: list) -> list:
     return values
 
 
-def as_list(given: object) -> object:
+def _as_list(given: object) -> object:
     return [given] if isinstance(given, str) else given
 
 
@@ -49,7 +49,7 @@ def _ascending(looks: list[int]) -> list[int]:
 Claim = Literal["better", "worse", "not better", "no different"]
 Override = Annotated[str, AfterValidator(_override)]
 EachOnce = AfterValidator(_each_once)
-OneOrMore = BeforeValidator(as_list)
+OneOrMore = BeforeValidator(_as_list)
 
 
 class Value(BaseModel):

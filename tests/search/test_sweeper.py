@@ -135,7 +135,13 @@ def test_other_settings_need_another_name(command, search):
     )
     assert code == 1
     assert error_line(err).startswith("error: search.name=tiny_tpe_0: ")
-    assert "was started with other settings (search.pruner)" in err
+    assert "was started with other settings (search.pruner: was median, now none)" in err
+    code, _, err = command(*search(folds=[0, 2]))
+    assert "(search.folds: was [0, 1], now [0, 2])" in error_line(err)
+    code, _, err = command(*search(), "trainer.max_epochs=3")
+    assert "(was trainer.max_epochs=2, now trainer.max_epochs=3)" in error_line(err)
+    code, _, err = command(*search(), "model.activation=relu")
+    assert "(search.space.model.activation: was {" in error_line(err)
 
 
 def test_the_same_seed_gives_the_same_trials_whatever_is_trained(command, searched, search, untried, tmp_path):
@@ -229,7 +235,7 @@ def test_pruning_by_learning_curve(command, untried, tmp_path, pruner):
         "median": {"n_startup_trials": 2, "n_warmup_steps": 1},
         "hyperband": {"min_resource": 1, "reduction_factor": 2},
     }
-    arguments = untried({"optimizer.lr": "tag(log, interval(1e-6, 0.1))"}, trials=8, pruner=pruner, pruners=pruners)
+    arguments = untried({"optimizer.lr": "tag(log, interval(1e-6, 0.1))"}, trials=12, pruner=pruner, pruners=pruners)
     code, _, err = command(*arguments, "trainer.max_epochs=4", "search.sampler=random")
     assert code == 0, err
     found = search_of(tmp_path, "tiny_random_0")
@@ -241,7 +247,7 @@ def test_pruning_by_learning_curve(command, untried, tmp_path, pruner):
         folder = RunFolder(tmp_path / "study" / trial.cell / "fold0_seed0")
         assert len(folder.read_metrics()) == epochs
         assert not folder.has_ended  # resumed by whoever needs it
-    assert max(trial.value for trial in pruned) < found.best.value
+        assert max(trial.curve) < found.best.value
 
 
 def test_pruning_by_images(command, untried, tmp_path):
@@ -276,6 +282,10 @@ def test_pruning_by_images(command, untried, tmp_path):
         (["seed=3"], r"seed=3: use search.folds=\[…\] or search.seeds=\[…\] with a search"),
         (["model.depth=range(1,4)"], "search.space.model.depth: no such key"),
         (["model.neurons=interval(5,3)"], r"model.neurons=interval\(5,3\): the first number must be less"),
+        (["model.activation=glob(*)"], "model.activation=glob(*): not a set of values"),
+        (["model.neurons=range(1,5,0)"], "model.neurons=range(1,5,0): an empty range"),
+        (["model.activation=shuffle(relu,elu)"], "choices have no order"),
+        (["search.reference=['seed=3']"], "search.reference[0]=seed=3: not for all trials"),
         (["search.name=a/b"], "search.name=a/b: must be the name of a folder"),
         (["model.dropout=2"], "search=tiny: invalid reference: model.dropout=2: must be less than 1"),
         (["search.pruners.median.n_startup_trials=-1"], "search.pruners.median="),
@@ -290,6 +300,14 @@ def test_wrong_searches_are_one_line(command, untried, arguments, error):
     assert code == 1
     line = error_line(err)
     assert error.replace("\\", "") in line
+
+
+def test_a_hand_tuned_configuration_that_fails_ends_it(command, untried, tmp_path):
+    code, _, err = command(*untried(), "trainer.devices=2", "trainer.strategy=ddp")
+    assert code == 1
+    told, line = err.splitlines()
+    assert line.startswith("error: search=tiny: the hand-tuned configuration failed: trainer.devices=2")
+    assert search_of(tmp_path).trials == []  # they are not used up
 
 
 def test_without_m(command, untried):
@@ -322,4 +340,4 @@ def test_a_study_and_a_search_at_once(command, untried, tmp_path):
     write_study(tmp_path, {"neurons": {"8": {"set": "model.neurons=8"}}})
     code, _, err = command(*untried(), "study=tiny")
     assert code == 1
-    assert "Traceback" not in err
+    assert error_line(err) == "error: give a study or a search, not both"

@@ -61,6 +61,8 @@ def headline(result: SearchResult) -> str:
     chosen = result.chosen
     row, winner = chosen.row(SEARCHED), chosen.winner
     d = None if row is None else row.difference
+    if chosen.found_nothing:
+        return "The search found nothing better than the hand-tuned configuration, which it tried as well."
     if d is not None and not d.of_networks and chosen.final is not None:
         by = f"{points_of(d.estimate)} points of test accuracy in {d.runs} against {d.reference_runs} fresh trainings"
         verdicts = {BETTER: "beats", WORSE: "is worse than", EQUAL: "equals"}
@@ -81,9 +83,10 @@ def headline(result: SearchResult) -> str:
 
 def inflation_of(inflation: Inflation, result: SearchResult) -> str:
     """By how much the winner's value in the search is too good."""
+    where = "on other folds" if inflation.unseen else "with other seeds on the same folds, whose images chose it,"
     text = (
         f"The winner's {metric_name(result.search.metric)} was {_value(inflation.searched, result)} in the search. "
-        f"Trained again in the same way on other folds and seeds ({count(inflation.runs, 'run')}), it is "
+        f"Trained again in the same way {where} ({count(inflation.runs, 'run')}), it is "
         f"{_value(inflation.fresh, result)}."
     )
     if inflation.reference is None or inflation.corrected is None:
@@ -124,7 +127,7 @@ def _add_searches(document: Document, result: SearchResult) -> None:
         "*Best* is the value that chose the winner, with the runs of a trial. *Fresh* is the same metric, and *test* "
         "the test accuracy, of the winner trained in full on other folds and seeds, in the final; the *verdict* is "
         "about these test accuracies against those of the hand-tuned configuration. *Hours* are of training, summed "
-        "over runs side by side."
+        "over runs side by side. A search of several has its verdict for itself, not corrected for their number."
     )
 
 
