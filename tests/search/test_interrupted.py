@@ -1,14 +1,16 @@
 """Searches whose processes are killed, and those with several workers."""
 
+import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from optuna.storages import RDBStorage
 
 from emnist.runs.search import RUNNING, Search
 from tests.fixtures.commands import enable_ctrl_c, environment, run_command
@@ -93,7 +95,7 @@ def test_a_killed_worker_is_replaced_and_two_workers_do_each_trial_once(whole, t
     told = [line for line in err.splitlines() if line.startswith("tiny_tpe_0: trial ")]
     assert sorted(line.split()[2] for line in told) == list("01234")
     starts = sorted((trial.started, trial.ended) for trial in search.trials)
-    assert any(begin < end for (_, end), (begin, _) in pairwise(starts))  # side by side
+    assert any(begin < end for (_, end), (begin, _) in itertools.pairwise(starts))  # side by side
 
 
 def test_ctrl_c(whole, tmp_path):
@@ -117,3 +119,34 @@ def test_submitit(whole, tmp_path):
     assert code == 0, err
     assert [trial.state for trial in search_of(tmp_path).trials].count("running") == 0
     assert len(search_of(tmp_path).trials) == 5
+
+
+WRITES = ("create_new_trial", "set_trial_user_attr", "set_trial_intermediate_value", "set_trial_state_values")
+
+
+@pytest.mark.parametrize("write", range(3, 48, 9))
+def test_killed_at_a_write_to_the_storage_it_finds_the_same(tmp_path, glyphs, write):
+    """The process ends just before the n-th write, in the middle of asking for a trial, reporting or ending it."""
+    medians = {"median": {"n_startup_trials": 1, "n_warmup_steps": 1}}
+    arguments = [*write_search(tmp_path, trials=3, pruners=medians), *glyphs, "trainer.max_epochs=3"]
+    assert run_command(tmp_path, *arguments, "search.name=whole")[0] == 0
+    shutil.rmtree(tmp_path / "study" / "mlp")
+    child = os.fork()
+    if child == 0:
+        left = itertools.count(write, -1)
+        for name in WRITES:
+            plain = getattr(RDBStorage, name)
+
+            def counted(self, *given, plain=plain, **rest):
+                if next(left) == 0:
+                    os._exit(9)
+                return plain(self, *given, **rest)
+
+            setattr(RDBStorage, name, counted)
+        run_command(tmp_path, *arguments)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 9
+    code, _, err = run_command(tmp_path, *arguments)
+    assert code == 0, err
+    assert outcomes(search_of(tmp_path)) == outcomes(search_of(tmp_path, "whole"))

@@ -1,10 +1,12 @@
 """Searches through the command line, on a few drawn characters."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import optuna
 import pytest
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -12,7 +14,9 @@ from emnist.command import CONF
 from emnist.runs.folder import RunFolder
 from emnist.runs.plan import Plan
 from emnist.search.space import read_space
+from emnist.search.sweeper import parameters_of, value_in
 from tests.fixtures.commands import error_line, run_command
+from tests.fixtures.configuration import configure
 from tests.fixtures.searching import outcomes, search_of, write_search
 from tests.fixtures.studies import write_study
 
@@ -174,6 +178,30 @@ def test_a_grid_ends_by_itself(command, untried, tmp_path):
     assert found == {(neurons, optimizer) for neurons in (4, 8, 12) for optimizer in ("adam", "sgd")}
 
 
+@pytest.mark.parametrize("sampler", ["gp", "cmaes"])
+def test_other_samplers(command, untried, tmp_path, sampler):
+    code, _, err = command(*untried(trials=2, sampler=sampler, epochs=1))
+    assert code == 0, err
+    assert [trial.state for trial in search_of(tmp_path, f"tiny_{sampler}_0").trials] == ["complete"] * 2
+    assert "arn" not in err  # no warnings of Optuna
+
+
+def test_only_some_parameters(command, untried, tmp_path):
+    code, _, err = command(*untried(trials=2, epochs=1), "search.only=[optimizer.lr]")
+    assert code == 0, err
+    assert list(search_of(tmp_path).space) == ["optimizer.lr"]
+
+
+def test_a_winner_that_is_the_hand_tuned_configuration_needs_no_final(command, untried, tmp_path):
+    arguments = untried(
+        {"model.neurons": "choice(16)"}, trials=None, sampler="grid", final={"folds": [2], "seeds": [1]}
+    )
+    code, out, err = command(*arguments)
+    assert code == 0, err
+    assert "the best trial is the hand-tuned configuration itself" in out
+    assert search_of(tmp_path, "tiny_grid_0").final is None
+
+
 def test_parameters_on_the_command_line(command, untried, tmp_path):
     arguments = [*untried(trials=3), "optimizer=adam", "model.neurons=range(4,9)", "model.dropout=interval(0.1,0.2)"]
     code, _, err = command(*arguments)
@@ -305,7 +333,7 @@ def test_wrong_searches_are_one_line(command, untried, arguments, error):
 def test_a_hand_tuned_configuration_that_fails_ends_it(command, untried, tmp_path):
     code, _, err = command(*untried(), "trainer.devices=2", "trainer.strategy=ddp")
     assert code == 1
-    told, line = err.splitlines()
+    _, line = err.splitlines()
     assert line.startswith("error: search=tiny: the hand-tuned configuration failed: trainer.devices=2")
     assert search_of(tmp_path).trials == []  # they are not used up
 
@@ -328,6 +356,21 @@ def test_the_spaces_that_ship_reach_every_value_of_the_reference_reports_study(n
                 key, _, text = override.partition("=")
                 assert key in searched
                 assert any(reaches(parameter, text) for parameter in space.values() if parameter.key == key), override
+
+
+@pytest.mark.parametrize("experiment", ["mlp_baseline", "mlp_best", "cnn_baseline", "cnn_best", "resnet_best"])
+def test_the_spaces_that_ship_reach_the_reference_reports_configurations(experiment):
+    """With conditions: each key that is searched has a parameter whose condition holds and that reaches its value."""
+    model = experiment.partition("_")[0]
+    space = read_space(OmegaConf.to_container(OmegaConf.load(CONF / "search" / f"{model}.yaml"))["search"]["space"])
+    config = OmegaConf.to_container(configure(f"experiment={experiment}"), resolve=True)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = compose("train", [f"experiment={experiment}"], return_hydra_config=True)
+    found = parameters_of(space, {}, partial(value_in, config, composed.hydra.runtime.choices))
+    assert {space[name].key for name in found} >= {"optimizer", "optimizer.lr", "scheduler", "regularization"}
+    reached = {space[name].key for name, value in found.items() if reaches(space[name], str(value))}
+    assert reached == {space[name].key for name in found}
+    assert not [key for key in {one.key for one in space.values() if one.when is None} if key not in reached]
 
 
 def reaches(parameter, text: str) -> bool:
