@@ -297,7 +297,7 @@ class Axis:
             axes.set_xscale("log")
             axes.set_xlim(self.low * 0.7, self.high * 1.4)
             wide = self.high / self.low >= 100  # two powers of ten at least
-            marks = [float(f"{mark:.2g}") for mark in np.geomspace(self.low, self.high, 3)]
+            marks = [self.low, float(f"{(self.low * self.high) ** 0.5:.2g}"), self.high]
             axes.xaxis.set_major_locator(LogLocator(numticks=5) if wide else FixedLocator(marks))
             axes.xaxis.set_minor_locator(NullLocator())
         else:

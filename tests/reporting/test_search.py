@@ -48,18 +48,18 @@ def test_it_opens_with_the_verdict_and_the_inflation(markdown):
     assert blocks[3].startswith(
         "The winner's validation accuracy was 90.00% in the search. Trained again in the same way on other folds "
         "(3 runs), it is 89.00%. The hand-tuned configuration, which was not chosen by it, goes from 88.00% to "
-        "88.00%. So the search overstates its winner by +1.00 points [-0.64, +2.64] (95%"
+        "88.00%. So the part of the winner's value that was luck is +1.00 points [-0.64, +2.64] (95%"
     )
 
 
 def test_the_table_of_searches(markdown):
     line = cells_of(markdown, "mlp_random_0")
-    assert line[1:10] == ["random", "0", "–", "3", "1", "1", "6.00", "90.00", "89.00"]
-    assert line[10].startswith("93.90 [")
-    assert line[11] == "better"
+    assert line[1:11] == ["random", "0", "–", "3", "1", "1", "6.00", "90.00", "+1.00", "89.00"]
+    assert line[11].startswith("93.90 [")
+    assert line[12] == "better"
     hand = cells_of(markdown, "hand-tuned")
-    assert hand[7:10] == ["1.00", "88.00", "88.00"]
-    assert hand[10].startswith("89.90 [")
+    assert hand[7:11] == ["1.00", "88.00", "", "88.00"]
+    assert hand[11].startswith("89.90 [")
 
 
 def test_the_best_trials_with_their_parameters(markdown):
@@ -120,7 +120,7 @@ def test_without_a_final(tmp_path):
         "fresh trainings yet.**"
     )
     assert headline in markdown
-    assert cells_of(markdown, "one")[-4:] == ["90.00", "–", "–", ""]
+    assert cells_of(markdown, "one")[-5:] == ["90.00", "–", "–", "–", ""]
     assert "Importances need 20 trials; there are 1." in markdown
 
 
@@ -139,7 +139,7 @@ def test_a_final_with_missing_runs_is_open(tmp_path):
     (folder / "mlp" / "trial2" / FRESH[2] / "result.json").unlink()
     markdown = markdown_of(folder)
     assert "**Whether the search beats the hand-tuned configuration is open (runs are missing): +4.0" in markdown
-    assert "overstates its winner by +1.25 points [" in markdown  # from the two runs that both have
+    assert "that was luck is +1.25 points [" in markdown  # from the two runs that both have
 
 
 def test_a_loss_is_no_percentage(tmp_path):
@@ -152,7 +152,7 @@ def test_a_loss_is_no_percentage(tmp_path):
             RunFolder(folder / "mlp" / cell / name).write_metrics([{"epoch": 2, "val_loss": 1.0}])
     markdown = markdown_of(folder)
     assert "The winner's validation loss was 0.9000 in the search. Trained again" in markdown
-    assert "overstates its winner by -0.0200 [-0.0200, -0.0200]" in markdown
+    assert "that was luck is -0.0200 [-0.0200, -0.0200]" in markdown
 
 
 def test_without_optuna(tmp_path, monkeypatch):

@@ -93,8 +93,8 @@ def inflation_of(inflation: Inflation, result: SearchResult) -> str:
         return text
     before, after = (_value(value, result) for value in inflation.reference)
     text += (
-        f" The hand-tuned configuration, which was not chosen by it, goes from {before} to {after}. So the search "
-        f"overstates its winner by {_amount(inflation.corrected, result)}"
+        f" The hand-tuned configuration, which was not chosen by it, goes from {before} to {after}. So the part of "
+        f"the winner's value that was luck is {_amount(inflation.corrected, result)}"
     )
     if inflation.interval is None:
         return f"{text}."
@@ -114,17 +114,18 @@ def _searches(result: SearchResult) -> str:
 def _add_searches(document: Document, result: SearchResult) -> None:
     metric = f"{metric_name(result.search.metric)}{' %' if scale_of(result.search.metric) == 100 else ''}"
     columns = ["search", "sampler", "seed>", "pruner", "complete>", "pruned>", "failed>", "hours>", f"best {metric}>"]
-    columns += ["fresh>", "test % [95%]>", "verdict"]
+    columns += ["luck>", "fresh>", "test % [95%]>", "verdict"]
     rows = [_line(one, result) for one in result.outcomes]
     hand, chosen = result.reference, result.chosen
     if hand is not None:
         value = "–" if hand.value is None else f"{_number(hand.value, result)}"
         rows.append(
-            [HAND_TUNED, *[""] * 6, f"{hand.seconds / 3600:.2f}", value, *_final(chosen, HAND_TUNED, result), ""]
+            [HAND_TUNED, *[""] * 6, f"{hand.seconds / 3600:.2f}", value, "", *_final(chosen, HAND_TUNED, result), ""]
         )
     document.table(columns, rows)
     document.text(
-        "*Best* is the value that chose the winner, with the runs of a trial. *Fresh* is the same metric, and *test* "
+        "*Best* is the value that chose the winner, with the runs of a trial, and *luck* the part of it that another "
+        "training of the same length does not repeat, in points. *Fresh* is the same metric, and *test* "
         "the test accuracy, of the winner trained in full on other folds and seeds, in the final; the *verdict* is "
         "about these test accuracies against those of the hand-tuned configuration. *Hours* are of training, summed "
         "over runs side by side. A search of several has its verdict for itself, not corrected for their number."
@@ -135,6 +136,7 @@ def _line(one: Outcome, result: SearchResult) -> list[str]:
     search, winner = one.search, one.winner
     pruner = " and ".join([name for name in (search.pruner,) if name != "none"] + ["images"] * search.images) or "–"
     row = one.row(SEARCHED)
+    luck = one.inflation.corrected if one.inflation is not None else None
     verdict = ""
     if row is not None and row.difference is not None and one.final is not None:
         verdict = verdict_of(row.difference, one.final.delta)
@@ -146,6 +148,7 @@ def _line(one: Outcome, result: SearchResult) -> list[str]:
         *(f"{one.number(state)}" for state in (COMPLETE, PRUNED, FAILED)),
         f"{one.hours:.2f}",
         "–" if winner is None or winner.value is None else _number(winner.value, result),
+        "–" if luck is None else f"{_scaled(luck, result):+.{_digits(result)}f}",
         *_final(one, SEARCHED, result),
         verdict,
     ]
