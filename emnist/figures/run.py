@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from emnist.analysis.confusion import confused_pairs, confusion_counts, most_confident_mistakes
+from emnist.figures.pictures import as_pictures, fitted, short
 from emnist.figures.style import PART_COLORS, PART_NAMES, RIGHT, WRONG
 
 CELL = 40  # pixels of a character and its margins, before it is drawn twice as large
@@ -45,17 +46,18 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: list[str], tit
     counts = confusion_counts(labels, predicted, len(classes))
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     figure = Figure(figsize=(9.5, 8.8))
-    axes = figure.add_axes((0.06, 0.05, 0.82, 0.88))
+    words = max(map(len, classes)) > 2
+    axes = figure.add_axes((0.06 + 0.03 * words, 0.05 + 0.05 * words, 0.82 - 0.03 * words, 0.88 - 0.05 * words))
     axes.set_title(title, fontsize=11)
     image = axes.imshow(np.ma.masked_equal(shares, 0), cmap="viridis", norm="log", vmin=0.5, vmax=100)
     axes.set(xticks=[], yticks=[])
-    axes.set_xlabel("predicted class", labelpad=14)
-    axes.set_ylabel("true class", labelpad=18)
+    axes.set_xlabel("predicted class", labelpad=14 + 27 * words)
+    axes.set_ylabel("true class", labelpad=18 + 20 * words)
     below, beside = axes.get_xaxis_transform(), axes.get_yaxis_transform()  # data one way, share of the axes the other
-    for i, name in enumerate(classes):
+    for i, name in enumerate(short(name, 8) for name in classes):
         style: dict[str, Any] = {"fontsize": 7, "ha": "center", "va": "center", "family": "monospace"}
-        axes.text(i, -0.012, name, transform=below, **style)
-        axes.text(-0.012, i, name, transform=beside, **style)
+        axes.text(i, -0.012, name, transform=below, **style | ({"rotation": 90, "va": "top"} if words else {}))
+        axes.text(-0.012, i, name, transform=beside, **style | ({"ha": "right"} if words else {}))
     bar = figure.colorbar(image, cax=figure.add_axes((0.9, 0.2, 0.02, 0.6)), label="% of the true class (white: none)")
     bar.ax.minorticks_off()
     bar.ax.set_yticks([1, 10, 100], ["1", "10", "100"])
@@ -109,7 +111,7 @@ def mistakes(
 
 
 def _label(classes: list[str], true: int, guess: int) -> str:
-    return classes[true] if true == guess else f"{classes[true]}→{classes[guess]}"
+    return short(classes[true]) if true == guess else f"{short(classes[true], 6)}→{short(classes[guess], 6)}"
 
 
 def _grid(images: np.ndarray, texts: list[str], colors: list[str], columns: int) -> np.ndarray:
@@ -121,10 +123,10 @@ def _grid(images: np.ndarray, texts: list[str], colors: list[str], columns: int)
     canvas = Image.new("RGB", (columns * width, max(1, -(-len(images) // columns)) * height), "white")
     draw = ImageDraw.Draw(canvas)
     font = label_font(12)
-    for i, (image, text, color) in enumerate(zip(images, texts, colors, strict=True)):
+    for i, (picture, text, color) in enumerate(zip(as_pictures(images), texts, colors, strict=True)):
         top, left = i // columns * height, i % columns * width
-        character = Image.fromarray(255 - image).resize((56, 56), Image.Resampling.NEAREST)
-        canvas.paste(character, (left + (width - 56) // 2, top + 2))
+        fit = fitted(picture, 56)
+        canvas.paste(fit, (left + (width - fit.width) // 2, top + 2 + (56 - fit.height) // 2))
         draw.text((left + width // 2, top + 68), text, fill=color, font=font, anchor="mm")
     return np.asarray(canvas)
 

@@ -29,6 +29,7 @@ class DataSummary(BaseModel):
     val: int
     test: int
     fingerprint: str  # sha256 of all images and labels
+    image_shape: tuple[int, int, int] = (1, 28, 28)  # channels, height, width
 
 
 class Result(Stored):

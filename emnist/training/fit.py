@@ -114,6 +114,7 @@ def finish(training: Training, stopped: str, device: torch.device, precision: st
             val=len(data.val_indices),
             test=len(data.dataset.test_labels),
             fingerprint=data.dataset.fingerprint,
+            image_shape=data.dataset.image_shape,
         ),
         config=config,
         versions=training.code,
@@ -132,14 +133,20 @@ def build_classifier(config: dict[str, Any], data: DataModule) -> Classifier:
     """The network with its loss, optimizer and schedule. Raises UserError if the configuration is invalid."""
     classes = data.dataset.classes
     return Classifier(
-        build_model(num_classes=len(classes), **config["model"]),
+        build_model(num_classes=len(classes), image_shape=data.dataset.image_shape, **config["model"]),
         len(classes),
         config["optimizer"],
         config["scheduler"],
         config["regularization"],
         evaluated=data.evaluated,
         seed=config["seed"],
-        about={"model": config["model"], "classes": list(classes), "mean": data.mean, "std": data.std},
+        about={
+            "model": config["model"],
+            "classes": list(classes),
+            "mean": data.mean,
+            "std": data.std,
+            "image_shape": list(data.dataset.image_shape),
+        },
     )
 
 
