@@ -1,9 +1,11 @@
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from emnist.data.augmentation import Affine
+from emnist.data.sampling import BalancedOrder
 from emnist.seeding import mix
 
 Moment = float | list[float]  # of grey images, of colour images one a channel
@@ -37,7 +39,7 @@ class Batches:
 
     With `shuffle`, order and augmentation are a function of `seed` and `epoch()` alone, so a resumed run sees
     the same batches, and each of `world_size` ranks takes its share of that order. Without `shuffle` every
-    rank sees all images.
+    rank sees all images. `balanced` makes that an order in which every class comes equally often, see `BalancedOrder`.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class Batches:
         epoch: Callable[[], int] = lambda: 0,
         rank: int = 0,
         world_size: int = 1,
+        balanced: bool = False,
     ):
         self.images, self.labels, self.indices, self.batch_size = images, labels, indices, batch_size
         self.mean, self.std = mean, std
         self.shuffle, self.augmentation, self.seed, self.epoch = shuffle, augmentation, seed, epoch
         self.rank, self.world_size = rank, world_size
+        self.balanced = BalancedOrder(labels[indices]) if balanced else None
 
     @property
     def samples(self) -> int:
@@ -77,8 +81,9 @@ class Batches:
         if not self.shuffle:
             return self.indices
         generator = torch.Generator().manual_seed(mix(self.seed, self.epoch()))  # the same order on every rank
-        shuffled = torch.randperm(len(self.indices), generator=generator).to(self.indices.device)
-        return self.indices[shuffled][self.rank :: self.world_size][: self.samples]
+        draw = self.balanced or partial(torch.randperm, len(self.indices))
+        positions = draw(generator=generator).to(self.indices.device)
+        return self.indices[positions][self.rank :: self.world_size][: self.samples]
 
     def augmentation_generator(self) -> torch.Generator:
         """The source of the random maps of this pass: others on every rank."""

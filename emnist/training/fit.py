@@ -85,6 +85,8 @@ def prepare(config: dict[str, Any], folder: RunFolder, log: logging.Logger = log
     L.seed_everything(config["seed"], verbose=False)
     data = DataModule(**config["data"], augmentation=config["augmentation"], seed=config["seed"])
     log.info("data: %s; training on %s", data.dataset.describe(), data.describe_fold())
+    for line in data.warnings():
+        log.warning(line)
     classifier = build_classifier(config, data)
     log.info("%s with %s parameters", config["model"]["name"], f"{classifier.parameter_count:,}")
     return Training(config, data, classifier, Recorder(folder, log), code)
