@@ -1,6 +1,7 @@
 """Characters under the heat maps of what speaks for a class."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -31,13 +32,14 @@ def sheet(
     pictures: Sequence[Sequence[np.ndarray]], texts: Sequence[Sequence[str]], right: Sequence[Sequence[bool | None]]
 ) -> np.ndarray:
     """Rows of overlays with a text below each, green, red or (None) grey: uint8 [H, W, 3]."""
-    columns = max(map(len, pictures), default=1)
-    canvas = Image.new("RGB", (columns * (SIDE + GAP) + GAP, len(pictures) * (SIDE + TEXT + GAP) + GAP), "white")
-    draw, font = ImageDraw.Draw(canvas), label_font(13)
+    columns, font = max(map(len, pictures), default=1), label_font(13)
+    side = max(SIDE, *(ceil(font.getlength(text)) for line in texts for text in line), 0)
+    canvas = Image.new("RGB", (columns * (side + GAP) + GAP, len(pictures) * (SIDE + TEXT + GAP) + GAP), "white")
+    draw = ImageDraw.Draw(canvas)
     colors = {True: RIGHT, False: WRONG, None: "#555555"}
     for row, line in enumerate(pictures):
         for column, picture in enumerate(line):
-            left, top = GAP + column * (SIDE + GAP), GAP + row * (SIDE + TEXT + GAP)
+            left, top = GAP + column * (side + GAP) + (side - SIDE) // 2, GAP + row * (SIDE + TEXT + GAP)
             height, width = picture.shape[:2]
             canvas.paste(Image.fromarray(picture), (left + (SIDE - width) // 2, top + (SIDE - height) // 2))
             draw.rectangle((left, top, left + SIDE - 1, top + SIDE - 1), outline="#dddddd")

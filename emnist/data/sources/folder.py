@@ -1,6 +1,7 @@
 """A person's own pictures: a folder a class, or a csv file of paths and labels."""
 
 import csv
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -94,13 +95,14 @@ def _of_classes(folder: Path, part: str | None) -> Iterator[Entry]:
     names = _subfolders(folder)
     if not names:
         raise UserError(f"{folder}: no folders in it; put the pictures of each class into a folder of its name")
-    suffixes = Image.registered_extensions()
+    suffixes = tuple(Image.registered_extensions())
     for name in names:
-        files = (path for path in (folder / name).rglob("*") if path.suffix.lower() in suffixes)
-        paths = sorted(path for path in files if not path.name.startswith(".") and path.is_file())
+        places = os.walk(folder / name)  # a fifth of the time of Path.rglob
+        files = (os.path.join(place, file) for place, _, files in places for file in files if not file.startswith("."))
+        paths = sorted(file for file in files if file.lower().endswith(suffixes))
         if not paths:
             raise UserError(f"{folder / name}: no pictures in it")
-        yield from (Entry(path, name, part, None) for path in paths)
+        yield from (Entry(Path(path), name, part, None) for path in paths)
 
 
 def _subfolders(folder: Path) -> list[str]:
