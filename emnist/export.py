@@ -26,8 +26,9 @@ SPEED_BATCHES = (1, 512)  # images
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m emnist.export",
-        description="Write the classifier of a finished run as one file, from images (uint8 [N, 28, 28]) to"
-        " probabilities, and a model card. The file is written only if it predicts what the run predicts.",
+        description="Write the classifier of a finished run as one file, from images (uint8 [N, 28, 28], or the shape"
+        " that it was trained on) to probabilities, and a model card. The file is written only if it predicts what the"
+        " run predicts.",
     )
     add = parser.add_argument
     add("run", type=Path, help="folder of the run")

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 from emnist.analysis.collection import Cell
 from emnist.runs.config import flatten
+from emnist.runs.identity import LATER
 
 NOT_OF_A_CELL = {"data.root", "data.fold", "seed"}
 
 
 def differing_settings(cells: Sequence[Cell]) -> list[str]:
     """For each cell the keys, with its values, that are not the same in all cells of its model."""
-    flat = [flatten(cell.config) for cell in cells]
+    flat = [flatten({"data": LATER}) | flatten(cell.config) for cell in cells]
     varied: dict[str, list[str]] = {}
     for model in {cell.model for cell in cells}:
         configs = [config for cell, config in zip(cells, flat, strict=True) if cell.model == model]

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Literal
 
 import lightning as L
 import torch
@@ -6,7 +7,7 @@ import torch
 from emnist.checks import validate
 from emnist.data.augmentation import build_augmentation
 from emnist.data.batches import EVALUATION_BATCH, Batches
-from emnist.data.folds import stratified_folds
+from emnist.data.folds import grouped_folds, stratified_folds
 from emnist.data.sources import load_dataset
 from emnist.errors import UserError
 from emnist.runs.config import Split
@@ -15,9 +16,10 @@ from emnist.runs.config import Split
 class DataModule(L.LightningDataModule):
     """Training images, the fold held out for validation, and test images, on the device that trains.
 
-    `source` holds the arguments of the loader `name`; `augmentation` those of `build_augmentation`.
-    With `fold` None all training images are trained on and there is no validation. Raises UserError for invalid
-    values.
+    `source` holds the arguments of the loader `name`; `augmentation` those of `build_augmentation`. Images of one
+    group, where the data has groups, are in one fold. `sampling` is natural, every training image once an epoch, or
+    balanced, every class equally often. With `fold` None all training images are trained on and there is no
+    validation. Raises UserError for invalid values.
     """
 
     def __init__(
@@ -29,13 +31,14 @@ class DataModule(L.LightningDataModule):
         fold_seed: int,
         augmentation: dict,
         seed: int,
+        sampling: Literal["natural", "balanced"] = "natural",
         **source,
     ):
         super().__init__()
-        split = {"batch_size": batch_size, "folds": folds, "fold": fold, "fold_seed": fold_seed}
+        split = {"batch_size": batch_size, "folds": folds, "fold": fold, "fold_seed": fold_seed, "sampling": sampling}
         validate(Split, split, "data.")
         self.dataset = load_dataset(name, **source)
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed, self.sampling = batch_size, seed, sampling
         self.augmentation = build_augmentation(**augmentation)
         labels = self.dataset.train_labels
         if fold is None:
@@ -43,7 +46,12 @@ class DataModule(L.LightningDataModule):
         else:
             if fold >= folds:
                 raise UserError(f"data.fold={fold}: must be less than data.folds={folds}; folds count from 0")
-            held_out = torch.from_numpy(stratified_folds(labels.numpy(), folds, fold_seed) == fold)
+            groups = self.dataset.train_groups
+            if groups is None:
+                assigned = stratified_folds(labels.numpy(), folds, fold_seed)
+            else:
+                assigned = grouped_folds(labels.numpy(), groups.numpy(), folds, fold_seed)
+            held_out = torch.from_numpy(assigned == fold)
             self.train_indices, self.val_indices = (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
         self.mean, self.std = self.dataset.mean_and_std(self.train_indices)
 
@@ -56,6 +64,24 @@ class DataModule(L.LightningDataModule):
         if not len(self.val_indices):
             return f"all {len(self.train_indices):,}, no validation"
         return f"{len(self.train_indices):,}, validating on {len(self.val_indices):,}"
+
+    def warnings(self) -> list[str]:
+        """What groups do to the split that a person should know, a line each."""
+        groups, others = self.dataset.train_groups, self.dataset.test_groups
+        if groups is None or others is None:
+            return []
+        lines = []
+        both = others[torch.isin(others, groups)]
+        if len(both):
+            lines.append(
+                f"data.groups: {len(both.unique()):,} groups have training and test images ({len(both):,} of the test"
+                " images), so the test accuracy is not that of new groups"
+            )
+        counts = torch.bincount(self.dataset.train_labels[self.train_indices], minlength=len(self.dataset.classes))
+        absent = [name for name, count in zip(self.dataset.classes, counts.tolist(), strict=True) if not count]
+        if absent:
+            lines.append(f"data.groups: all training images of {', '.join(absent)} are in the fold held out")
+        return lines
 
     def setup(self, stage: str) -> None:
         assert self.trainer is not None
@@ -87,6 +113,7 @@ class DataModule(L.LightningDataModule):
             epoch=epoch,
             rank=rank,
             world_size=world_size,
+            balanced=self.sampling == "balanced",
         )
 
     def val_dataloader(self) -> list[Batches]:

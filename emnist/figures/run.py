@@ -4,6 +4,7 @@ Margins are set by hand and class names are plain texts, since a layout engine d
 axis tick costs five times a text: 0.3 s for the four figures instead of 0.6, at the end of every run.
 """
 
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from emnist.analysis.confusion import confused_pairs, confusion_counts, most_confident_mistakes
+from emnist.figures.pictures import as_pictures, fitted, short
 from emnist.figures.style import PART_COLORS, PART_NAMES, RIGHT, WRONG
 
 CELL = 40  # pixels of a character and its margins, before it is drawn twice as large
@@ -45,17 +47,18 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: list[str], tit
     counts = confusion_counts(labels, predicted, len(classes))
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     figure = Figure(figsize=(9.5, 8.8))
-    axes = figure.add_axes((0.06, 0.05, 0.82, 0.88))
+    words = _are_words(classes)
+    axes = figure.add_axes((0.06 + 0.03 * words, 0.05 + 0.05 * words, 0.82 - 0.03 * words, 0.88 - 0.05 * words))
     axes.set_title(title, fontsize=11)
     image = axes.imshow(np.ma.masked_equal(shares, 0), cmap="viridis", norm="log", vmin=0.5, vmax=100)
     axes.set(xticks=[], yticks=[])
-    axes.set_xlabel("predicted class", labelpad=14)
-    axes.set_ylabel("true class", labelpad=18)
+    axes.set_xlabel("predicted class", labelpad=14 + 27 * words)
+    axes.set_ylabel("true class", labelpad=18 + 20 * words)
     below, beside = axes.get_xaxis_transform(), axes.get_yaxis_transform()  # data one way, share of the axes the other
-    for i, name in enumerate(classes):
+    for i, name in enumerate(short(name, 8) for name in classes):
         style: dict[str, Any] = {"fontsize": 7, "ha": "center", "va": "center", "family": "monospace"}
-        axes.text(i, -0.012, name, transform=below, **style)
-        axes.text(-0.012, i, name, transform=beside, **style)
+        axes.text(i, -0.012, name, transform=below, **style | ({"rotation": 90, "va": "top"} if words else {}))
+        axes.text(-0.012, i, name, transform=beside, **style | ({"ha": "right"} if words else {}))
     bar = figure.colorbar(image, cax=figure.add_axes((0.9, 0.2, 0.02, 0.6)), label="% of the true class (white: none)")
     bar.ax.minorticks_off()
     bar.ax.set_yticks([1, 10, 100], ["1", "10", "100"])
@@ -89,7 +92,7 @@ def mistakes(
     worst = wrong[:40]
     texts = [f"{_label(classes, labels[i], predicted[i])} ({probabilities[i, predicted[i]]:.0%})" for i in worst]
     grid = _grid(images[worst], texts, [WRONG] * len(worst), columns=8)
-    width, height, top = grid.shape[1] + 440, 530, 450  # pixels
+    width, height, top = grid.shape[1] + 440 + 60 * _are_words(classes), 530, 450  # pixels
     figure = Figure(figsize=(width / 100, height / 100))
     figure.suptitle(title, fontsize=11)
     heading = "most confident mistakes: true→predicted" if len(wrong) else "no mistakes"
@@ -99,7 +102,7 @@ def mistakes(
     if pairs:
         right = figure.add_axes((1 - 370 / width, 50 / height, 340 / width, (top - 50) / height))
         right.set_title("most confused pairs: true→predicted", fontsize=10)
-        names = [f"{true}→{guess}" for true, guess, _ in pairs]
+        names = [f"{short(true, 6)}→{short(guess, 6)}" for true, guess, _ in pairs]
         bars = right.barh(names, [count for *_, count in pairs], color=PART_COLORS["train"])
         right.bar_label(bars, padding=2, fontsize=8)
         right.invert_yaxis()
@@ -108,23 +111,28 @@ def mistakes(
     return figure
 
 
+def _are_words(classes: list[str]) -> bool:
+    """Whether names of classes need more room than a character does."""
+    return max(map(len, classes)) > 2
+
+
 def _label(classes: list[str], true: int, guess: int) -> str:
-    return classes[true] if true == guess else f"{classes[true]}→{classes[guess]}"
+    return short(classes[true]) if true == guess else f"{short(classes[true], 6)}→{short(classes[guess], 6)}"
 
 
 def _grid(images: np.ndarray, texts: list[str], colors: list[str], columns: int) -> np.ndarray:
-    """Images in rows, twice their size, each with its text below: uint8 [H, W, 3].
+    """Images in rows, the longer side 56 pixels, each with its text below: uint8 [H, W, 3].
 
     Made with Pillow and shown pixel by pixel: a third of the time that an axes with texts takes.
     """
-    width, height = 2 * CELL, 2 * CELL + 8
+    font = label_font(12)
+    width, height = max(2 * CELL, *(2 + ceil(font.getlength(text)) for text in texts), 0), 2 * CELL + 8
     canvas = Image.new("RGB", (columns * width, max(1, -(-len(images) // columns)) * height), "white")
     draw = ImageDraw.Draw(canvas)
-    font = label_font(12)
-    for i, (image, text, color) in enumerate(zip(images, texts, colors, strict=True)):
+    for i, (picture, text, color) in enumerate(zip(as_pictures(images), texts, colors, strict=True)):
         top, left = i // columns * height, i % columns * width
-        character = Image.fromarray(255 - image).resize((56, 56), Image.Resampling.NEAREST)
-        canvas.paste(character, (left + (width - 56) // 2, top + 2))
+        fit = fitted(picture, 56)
+        canvas.paste(fit, (left + (width - fit.width) // 2, top + 2 + (56 - fit.height) // 2))
         draw.text((left + width // 2, top + 68), text, fill=color, font=font, anchor="mm")
     return np.asarray(canvas)
 

@@ -17,6 +17,7 @@ from emnist.data.batches import EVALUATION_BATCH
 from emnist.inference.device import describe_device
 from emnist.inference.load import load_run
 from emnist.models import build_model
+from emnist.models.layers import GREY_28, ImageShape
 from emnist.runs.folder import RunFolder
 
 SECONDS = 1.0  # least time of a measurement
@@ -30,16 +31,16 @@ class Cost:
     device: dict[str, str | int]  # that this was measured on, see `describe_device`
 
 
-def multiply_accumulates(model: dict[str, Any], classes: int) -> int:
+def multiply_accumulates(model: dict[str, Any], classes: int, image_shape: ImageShape = GREY_28) -> int:
     """Multiply-accumulates of one image: half of the floating-point operations that torch counts."""
-    return _count(dumps(model, sort_keys=True), classes)
+    return _count(dumps(model, sort_keys=True), classes, image_shape)
 
 
 @cache
-def _count(model: str, classes: int) -> int:
+def _count(model: str, classes: int, image_shape: ImageShape) -> int:
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.inference_mode():
-        network = build_model(num_classes=classes, **loads(model)).eval()
-        network(torch.empty(1, 1, 28, 28))
+        network = build_model(num_classes=classes, image_shape=image_shape, **loads(model)).eval()
+        network(torch.empty(1, *image_shape))
     return counter.get_total_flops() // 2
 
 
@@ -49,7 +50,7 @@ def measure_cost(folder: Path) -> Cost:
     from torch.utils.benchmark import Timer
 
     classifier = load_run(folder)
-    images = torch.zeros(EVALUATION_BATCH, 28, 28, dtype=torch.uint8)
+    images = torch.zeros(EVALUATION_BATCH, *classifier.array_shape, dtype=torch.uint8)
     code, names = "classifier.logits(images)", {"classifier": classifier, "images": images}
     timer = Timer(code, globals=names, num_threads=torch.get_num_threads())
     seconds = timer.blocked_autorange(min_run_time=SECONDS).median

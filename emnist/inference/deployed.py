@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
@@ -13,6 +14,7 @@ from emnist.data.batches import normalize
 from emnist.data.sources.glyphs import draw
 from emnist.errors import UserError
 from emnist.inference.load import TrainedClassifier
+from emnist.models.layers import ImageShape
 from emnist.runs.identity import cell_id, run_name
 from emnist.runs.result import Result
 
@@ -25,7 +27,8 @@ TOLERANCE = 1e-4  # of a probability; rounding alone came to 1e-6
 class DeployedClassifier(nn.Module):
     """Normalisation, network and temperature in one.
 
-    Shapes: upright images uint8 [N, 28, 28] (0 = paper, 255 = ink) → calibrated probabilities float32 [N, classes].
+    Shapes: upright images uint8 [N, *array_shape], for characters [N, 28, 28] (0 = paper, 255 = ink) → calibrated
+    probabilities float32 [N, classes].
     """
 
     def __init__(self, classifier: TrainedClassifier):
@@ -39,7 +42,7 @@ class DeployedClassifier(nn.Module):
 
 def trace(classifier: TrainedClassifier) -> ExportedProgram:
     """The computation of `DeployedClassifier` for any number of images, as torch.export records it."""
-    example = torch.zeros(2, 28, 28, dtype=torch.uint8)  # of 1, torch would make a constant
+    example = torch.zeros(2, *classifier.array_shape, dtype=torch.uint8)  # of 1, torch would make a constant
     module = DeployedClassifier(classifier).eval()
     program = torch.export.export(module, (example,), dynamic_shapes=({0: Dim("batch")},))
     for node in program.graph.nodes:
@@ -55,7 +58,7 @@ def to_pt2(program: ExportedProgram, metadata: dict[str, str]) -> bytes:
 
 
 def load_pt2(content: bytes) -> Callable[[Tensor], Tensor]:
-    """uint8 [N, 28, 28] → float32 [N, classes]."""
+    """uint8 [N, *array_shape] → float32 [N, classes]."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch 2.11, about its own reading
         return torch.export.load(io.BytesIO(content)).module()
@@ -64,11 +67,11 @@ def load_pt2(content: bytes) -> Callable[[Tensor], Tensor]:
 def largest_difference(predict: Callable[[Tensor], Tensor], classifier: TrainedClassifier, name: str) -> float:
     """Between the probabilities of a copy and of the classifier, on drawn characters in batches of 1, 7 and 512.
 
-    `predict` takes uint8 [N, 28, 28] and returns float32 [N, classes]. Raises UserError, with the name of the copy, if
-    the difference is above the tolerance. Noise would not do as images: networks are so sure of it that every
+    `predict` takes uint8 [N, *array_shape] and returns float32 [N, classes]. Raises UserError, with the name of the
+    copy, if the difference is above the tolerance. Noise would not do as images: networks are so sure of it that every
     probability is 0 or 1.
     """
-    drawn = draw(-(-max(BATCHES) // 47), seed=0).flatten(0, 1)
+    drawn = characters_of(classifier.image_shape, max(BATCHES)).view(-1, *classifier.array_shape)
     differences = []
     for batch in BATCHES:
         images = drawn[:batch]
@@ -80,6 +83,15 @@ def largest_difference(predict: Callable[[Tensor], Tensor], classifier: TrainedC
             f" {BATCHES_IN_WORDS}, which is more than rounding ({TOLERANCE:g}); please report it with your versions"
         )
     return largest
+
+
+def characters_of(image_shape: ImageShape, count: int) -> Tensor:
+    """Drawn characters scaled to that size, in colour images another one in each channel: uint8 [count, C, H, W]."""
+    channels, *size = image_shape
+    drawn = draw(-(-count * channels // 47), seed=0).flatten(0, 1)[: count * channels]
+    if tuple(size) != tuple(drawn.shape[1:]):
+        drawn = F.interpolate(drawn.unsqueeze(1).float(), size, mode="bilinear").squeeze(1).to(torch.uint8)
+    return drawn.view(count, *image_shape)
 
 
 def metadata(classifier: TrainedClassifier, result: Result) -> dict[str, str]:

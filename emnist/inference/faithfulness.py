@@ -15,6 +15,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
+from emnist.data.batches import with_channels
 from emnist.inference.load import TrainedClassifier
 from emnist.inference.saliency import heat_maps
 
@@ -32,7 +33,7 @@ class Faithfulness:
 
 
 def faithfulness(classifier: TrainedClassifier, images: Tensor, seed: int = 0) -> Faithfulness:
-    """Both checks on images uint8 [N, 28, 28]."""
+    """Both checks on images uint8 [N, H, W] or [N, 3, H, W]."""
     generator = torch.Generator().manual_seed(seed)
     maps = heat_maps(classifier, images)
     before = classifier.predict(images)
@@ -44,16 +45,16 @@ def faithfulness(classifier: TrainedClassifier, images: Tensor, seed: int = 0) -
 
     other = heat_maps(randomized(classifier, seed), images, chosen.squeeze(1))
     noise = torch.rand(maps.shape, generator=generator)
-    return Faithfulness(
-        len(images), fall(maps), fall(maps.roll(1, 0)), fall(noise), correlation(maps, other, images >= INK)
-    )
+    ink = with_channels(images).amax(1) >= INK
+    return Faithfulness(len(images), fall(maps), fall(maps.roll(1, 0)), fall(noise), correlation(maps, other, ink))
 
 
 def delete(images: Tensor, order: Tensor) -> Tensor:
-    """Images with the pixels that come first in `order` [N, 28, 28] turned into paper."""
+    """Images with the pixels that come first in `order` [N, H, W] turned into paper, in all channels."""
     count = round(DELETED * order[0].numel())
     first = order.flatten(1).topk(count).indices
-    return images.flatten(1).scatter(1, first, 0).view_as(images)
+    kept = torch.ones_like(order.flatten(1), dtype=torch.bool).scatter(1, first, False).view_as(order)
+    return (with_channels(images) * kept.unsqueeze(1)).view_as(images)
 
 
 def randomized(classifier: TrainedClassifier, seed: int) -> TrainedClassifier:
@@ -70,7 +71,7 @@ def randomized(classifier: TrainedClassifier, seed: int) -> TrainedClassifier:
 
 
 def correlation(maps: Tensor, others: Tensor, where: Tensor) -> float:
-    """Mean over the images of Spearman's rank correlation of two maps [N, 28, 28] on the pixels of `where`, bool.
+    """Mean over the images of Spearman's rank correlation of two maps [N, H, W] on the pixels of `where`, bool.
 
     Images on which a map is constant there don't count; NaN if all are.
     """

@@ -5,7 +5,7 @@ from functools import lru_cache
 from json import dumps, loads
 
 from emnist.data.module import DataModule
-from emnist.data.sources.emnist import is_stored
+from emnist.data.sources import STORED
 from emnist.errors import UserError
 from emnist.runs.result import Result
 
@@ -22,7 +22,7 @@ def images_of(result: Result) -> DataModule:
 def _load(config: str, fingerprint: str, description: str) -> DataModule:
     source = loads(config)
     remedy = "put them back there"
-    if source["name"] == "emnist":
+    if (is_stored := STORED.get(source["name"])) is not None:
         remedy += " or set EMNIST_ROOT to their folder"
         if not is_stored(source["root"], source["split"]):  # the run was copied to another machine
             source["root"] = os.environ.get("EMNIST_ROOT", source["root"])

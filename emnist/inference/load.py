@@ -2,31 +2,51 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from emnist.data.batches import EVALUATION_BATCH, normalize
+from emnist.data.batches import EVALUATION_BATCH, Moment, normalize
+from emnist.data.character import INKS, read_character
+from emnist.data.picture import Picture, as_grey
 from emnist.errors import UserError
-from emnist.inference.character import INKS, read_character
-from emnist.inference.picture import Picture, as_grey
 from emnist.models import build_model
+from emnist.models.layers import GREY_28, ImageShape
 from emnist.runs.folder import RunFolder
 
 
 class TrainedClassifier:
     """The best network of a run, with its classes, the normalisation it was trained with, and its temperature."""
 
-    def __init__(self, network: nn.Module, classes: tuple[str, ...], mean: float, std: float, temperature: float = 1.0):
+    def __init__(
+        self, network: nn.Module, classes: tuple[str, ...], mean: Moment, std: Moment, temperature: float = 1.0
+    ):
         self.network, self.classes, self.mean, self.std = network.eval(), classes, mean, std
         self.temperature = temperature
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """Channels, height and width of the images that the network takes."""
+        return cast(ImageShape, self.network.image_shape)
+
+    @property
+    def array_shape(self) -> tuple[int, ...]:
+        """The shape of one image in memory: [H, W] if it is grey, else [C, H, W]."""
+        return self.image_shape[1:] if self.image_shape[0] == 1 else self.image_shape
+
+    def require_characters(self) -> None:
+        """Raises UserError unless the network takes images as characters in pictures are read: grey, 28 × 28."""
+        if self.image_shape != GREY_28:
+            shape = " × ".join(map(str, self.array_shape))
+            raise UserError(f"the network takes images of {shape}; only one of grey images of 28 × 28 reads pictures")
 
     def predict(self, images: Tensor | np.ndarray) -> Tensor:
         """Upright images, uint8 [N, 28, 28] (0 = paper, 255 = ink) → calibrated probabilities float32 [N, classes].
 
+        A network that was trained on images of another size takes uint8 [N, H, W], on colour images [N, 3, H, W].
         Raises ValueError for another shape or dtype.
         """
         return self.probabilities(self.logits(images))
@@ -37,7 +57,9 @@ class TrainedClassifier:
         A picture is the path of an image file, a PIL image, or an array or tensor [H, W], [H, W, 1] or [H, W, 3] from
         0 (black) to 255. `ink` is dark, light, or auto, which finds out. Raises UserError for one that can't be read or
         is empty, ValueError for an array of another shape or range; both name it by its path, or its number from 0.
+        UserError also if the network was trained on images of another size or with three channels.
         """
+        self.require_characters()
         if isinstance(pictures, str | Path | Image.Image | np.ndarray | Tensor):
             raise ValueError(f"pictures is one {type(pictures).__name__}; give a list of pictures")
         if ink not in INKS:
@@ -59,10 +81,11 @@ class TrainedClassifier:
 
     @torch.inference_mode()
     def logits(self, images: Tensor | np.ndarray) -> Tensor:
-        """uint8 [N, 28, 28] → logits float32 [N, classes], in 32-bit whatever the training precision was."""
+        """uint8 [N, *array_shape] → logits float32 [N, classes], in 32-bit whatever the training precision was."""
         images = images if isinstance(images, Tensor) else torch.from_numpy(np.ascontiguousarray(images))
-        if images.dtype != torch.uint8 or images.shape[1:] != (28, 28):
-            raise ValueError(f"images are {images.dtype} {list(images.shape)}; give uint8 [N, 28, 28]")
+        if images.dtype != torch.uint8 or images.shape[1:] != self.array_shape:
+            wanted = ", ".join(map(str, ("N", *self.array_shape)))
+            raise ValueError(f"images are {images.dtype} {list(images.shape)}; give uint8 [{wanted}]")
         device = next(self.network.parameters()).device
         batches = images.split(EVALUATION_BATCH)
         return torch.cat([self.network(normalize(batch.to(device), self.mean, self.std)).cpu() for batch in batches])
@@ -81,7 +104,8 @@ def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedC
     checkpoint = read_checkpoint(path)
     try:
         about = checkpoint["about"]
-        network = build_model(num_classes=len(about["classes"]), **about["model"])
+        shape = tuple(about.get("image_shape", GREY_28))  # which runs before version 0.6 don't state
+        network = build_model(num_classes=len(about["classes"]), image_shape=shape, **about["model"])
         state, prefix = checkpoint["state_dict"], "network."
         network.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
         classifier = TrainedClassifier(network, tuple(about["classes"]), about["mean"], about["std"])
@@ -91,6 +115,16 @@ def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedC
     result = run.read_result()
     if result is not None and result.temperature is not None:
         classifier.temperature = result.temperature
+    return classifier
+
+
+def load_reader(folder: str | Path) -> TrainedClassifier:
+    """As `load_run`. Raises UserError, naming the folder, for a network that doesn't read characters in pictures."""
+    classifier = load_run(folder)
+    try:
+        classifier.require_characters()
+    except UserError as error:
+        raise UserError(f"{folder}: {error}") from error
     return classifier
 
 

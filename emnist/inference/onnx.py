@@ -23,7 +23,7 @@ def require_onnx() -> None:
 
 
 def to_onnx(program: ExportedProgram) -> bytes:
-    """The program as an ONNX model: `images` uint8 [batch, 28, 28] → `probabilities` float32 [batch, classes]."""
+    """The program as an ONNX model: `images` uint8 [batch, …] → `probabilities` float32 [batch, classes]."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's exporter about itself
         exported = torch.onnx.export(
@@ -57,7 +57,7 @@ def with_metadata(model: bytes, metadata: dict[str, str]) -> bytes:
 
 
 def load_onnx(model: bytes) -> Callable[[Tensor], Tensor]:
-    """The model in onnxruntime, on as many threads as torch uses: uint8 [N, 28, 28] → float32 [N, classes]."""
+    """The model in onnxruntime, on as many threads as torch uses: uint8 [N, …] → float32 [N, classes]."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,7 +1,7 @@
 """A page on which people draw characters and networks read them: one HTML file that needs no server and no network.
 
 What runs in it is in page/: network.js computes as PyTorch does, character.js brings a drawing into EMNIST's form as
-emnist.inference.character does, pad.js is what people see and touch.
+emnist.data.character does, pad.js is what people see and touch.
 """
 
 import base64
@@ -21,7 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from emnist.data.dataset import Dataset
 from emnist.errors import UserError
 from emnist.inference.images import images_of
-from emnist.inference.load import TrainedClassifier, load_run
+from emnist.inference.load import TrainedClassifier, load_reader
 from emnist.models.cnn import CNN
 from emnist.models.layers import ELU, Dropout
 from emnist.models.mlp import MLP
@@ -73,12 +73,12 @@ class Reader:
 def load_readers(folders: Sequence[str | Path]) -> list[Reader]:
     """The classifiers of these runs. They fit into the page, in this order, as long as there is room.
 
-    Raises UserError for a folder without a finished epoch.
+    Raises UserError for a folder without a finished epoch, and for a network that doesn't read characters.
     """
     readers: list[Reader] = []
     room = ROOM
     for folder in folders:
-        classifier = load_run(folder)
+        classifier = load_reader(folder)
         weights = sum(parameter.numel() for parameter in classifier.network.parameters())
         result = RunFolder(folder).read_result()
         readers.append(Reader(Path(folder).resolve(), classifier, result, weights, weights <= room))

@@ -14,10 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from emnist.atomic import write_text
+from emnist.data.character import read_character
+from emnist.data.picture import open_picture
 from emnist.errors import UserError
-from emnist.inference.character import read_character
-from emnist.inference.load import load_run
-from emnist.inference.picture import open_picture
+from emnist.inference.load import load_reader
 from emnist.inference.sheet import Box, find_characters
 from emnist.runs.folder import RunFolder
 
@@ -95,7 +95,7 @@ def predict_files(arguments: Sequence[str], sheet: bool, ink: str, count: int) -
     runs, pictures = split_arguments(arguments)
     if not pictures:
         raise UserError("no pictures given: name image files, folders of them, or - for a list on standard input")
-    classifiers = [load_run(run) for run in runs]
+    classifiers = [load_reader(run) for run in runs]
     if any(classifier.classes != classifiers[0].classes for classifier in classifiers):
         raise UserError(f"{', '.join(runs)}: their classes differ, so they have no average; give one run at a time")
     characters, problems = read_files(pictures, sheet, ink)

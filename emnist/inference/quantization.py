@@ -33,7 +33,7 @@ LAYERS = ["Conv", "Gemm", "Relu", "MaxPool"]
 
 
 class Calibration:
-    """Gives onnxruntime the images, uint8 [N, 28, 28], batch by batch."""
+    """Gives onnxruntime the images, uint8 [N, …], batch by batch."""
 
     def __init__(self, images: Tensor):
         self.batches = iter(images.split(EVALUATION_BATCH))
@@ -44,7 +44,7 @@ class Calibration:
 
 
 def quantize(model: bytes, images: Tensor) -> bytes:
-    """The ONNX model with static 8-bit layers, calibrated on training images, uint8 [N, 28, 28]."""
+    """The ONNX model with static 8-bit layers, calibrated on training images, uint8 [N, …]."""
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -73,6 +73,6 @@ def some_of(indices: Tensor) -> Tensor:
 
 
 def accuracy(predict: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> float:
-    """uint8 [N, 28, 28], int64 [N] → the share of 1 predicted right."""
+    """uint8 [N, …], int64 [N] → the share of 1 predicted right."""
     predicted = torch.cat([predict(batch).argmax(1) for batch in images.split(EVALUATION_BATCH)])
     return (predicted == labels).double().mean().item()

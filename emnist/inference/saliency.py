@@ -21,7 +21,7 @@ BATCH = 256  # images; with gradients they take several times the memory of a pr
 
 
 def heat_maps(classifier: TrainedClassifier, images: Tensor, classes: Tensor | None = None) -> Tensor:
-    """uint8 [N, 28, 28] and int64 [N], by default the predicted classes → float32 [N, 28, 28] from 0 to 1.
+    """uint8 [N, H, W] or [N, 3, H, W] and int64 [N], by default the predicted classes → float32 [N, H, W] from 0 to 1.
 
     Each map has its own scale; it is 0 everywhere if nothing speaks for the class.
     """
@@ -45,8 +45,8 @@ def _heat_maps(classifier: TrainedClassifier, images: Tensor, classes: Tensor) -
         chosen = logits.gather(1, classes.to(device).unsqueeze(1))
         (gradient,) = torch.autograd.grad(chosen.sum(), kept[-1])
     if last is None:
-        maps = gradient * normalize(images.to(device), 0.0, 1.0)
+        maps = (gradient * normalize(images.to(device), 0.0, 1.0)).sum(1, keepdim=True)
     else:
         maps = (gradient * kept[-1]).sum(1, keepdim=True)
-    maps = F.interpolate(maps.detach().relu(), images.shape[1:], mode="bilinear").squeeze(1)
+    maps = F.interpolate(maps.detach().relu(), images.shape[-2:], mode="bilinear").squeeze(1)
     return (maps / maps.amax((1, 2), keepdim=True).clamp_min(1e-12)).cpu()

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from emnist.inference.character import (
+from emnist.data.character import (
     CONTRAST,
     LEAST,
     NoCharacter,

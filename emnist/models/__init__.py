@@ -3,14 +3,18 @@ from torch import nn
 from emnist.checks import construct
 from emnist.errors import unknown
 from emnist.models.cnn import CNN
+from emnist.models.layers import GREY_28, ImageShape
 from emnist.models.mlp import MLP
 from emnist.models.resnet import ResNet
 
 MODELS: dict[str, type[nn.Module]] = {"mlp": MLP, "cnn": CNN, "resnet": ResNet}
 
 
-def build_model(name: str, num_classes: int, **hyperparameters) -> nn.Module:
-    """The architecture of that name with fresh weights. Raises UserError for invalid hyperparameters."""
+def build_model(name: str, num_classes: int, image_shape: ImageShape = GREY_28, **hyperparameters) -> nn.Module:
+    """The architecture of that name with fresh weights, for images [channels, height, width].
+
+    Raises UserError for invalid hyperparameters.
+    """
     if name not in MODELS:
         raise unknown("model.name", name, MODELS)
-    return construct("model", MODELS[name], num_classes, **hyperparameters)
+    return construct("model", MODELS[name], num_classes, image_shape, **hyperparameters)

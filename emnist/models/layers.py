@@ -7,6 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+ImageShape = tuple[int, int, int]  # channels, height, width
+GREY_28: ImageShape = (1, 28, 28)  # EMNIST's
+
 LEAKY_SLOPE = 0.1  # the reference report's, for its CNN; used in every model
 
 

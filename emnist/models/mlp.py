@@ -1,9 +1,9 @@
+from math import prod
+
 from torch import Tensor, nn
 
 from emnist.checks import Count, Probability
-from emnist.models.layers import Dropout, find_activation, initialize
-
-PIXELS = 28 * 28
+from emnist.models.layers import GREY_28, Dropout, ImageShape, find_activation, initialize
 
 
 class MLP(nn.Module):
@@ -11,12 +11,13 @@ class MLP(nn.Module):
 
     `dropout` is one probability, or one per hidden layer.
 
-    Shapes: float [B, 1, 28, 28] → logits float [B, num_classes].
+    Shapes: float [B, *image_shape] → logits float [B, num_classes].
     """
 
     def __init__(
         self,
         num_classes: int,
+        image_shape: ImageShape = GREY_28,
         hidden_layers: Count = 3,
         neurons: Count = 128,
         activation: str = "relu",
@@ -24,6 +25,7 @@ class MLP(nn.Module):
         dropout: Probability | list[Probability] = 0.0,
     ):
         super().__init__()
+        self.image_shape = image_shape
         dropouts = dropout if isinstance(dropout, list) else [dropout] * hidden_layers
         if len(dropouts) != hidden_layers:
             raise ValueError(
@@ -31,7 +33,7 @@ class MLP(nn.Module):
                 "give one number, or one per hidden layer"
             )
         layers: list[nn.Module] = [nn.Flatten()]
-        width = PIXELS
+        width = prod(image_shape)
         for p in dropouts:
             layers.append(nn.Linear(width, neurons, bias=not batch_norm))
             if batch_norm:

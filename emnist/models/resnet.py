@@ -1,7 +1,7 @@
 from torch import Tensor, nn
 
 from emnist.checks import Count, OddCount, Probability
-from emnist.models.layers import conv_norm, find_activation, initialize
+from emnist.models.layers import GREY_28, ImageShape, conv_norm, find_activation, initialize
 
 STEM_KERNEL_SIZE = 3  # the reference report gives a kernel size for the blocks only
 
@@ -38,14 +38,15 @@ class ResidualBlock(nn.Module):
 class ResNet(nn.Module):
     """Residual classifier (He et al., 2016): stem, a stage of blocks per entry, global average, Dropout → Linear.
 
-    The first stage keeps the 28×28 resolution; each later stage halves it: 28, 14, 7, 4.
+    The first stage keeps the resolution of the images; each later stage halves it, rounding up: 28, 14, 7, 4.
 
-    Shapes: float [B, 1, 28, 28] → logits float [B, num_classes].
+    Shapes: float [B, *image_shape] → logits float [B, num_classes].
     """
 
     def __init__(
         self,
         num_classes: int,
+        image_shape: ImageShape = GREY_28,
         blocks: list[Count] = [2, 2, 2],
         filters: list[Count] = [64, 128, 256],
         kernel_size: OddCount = 5,
@@ -56,9 +57,10 @@ class ResNet(nn.Module):
         super().__init__()
         if len(blocks) != len(filters) or not blocks:
             raise ValueError(f"blocks={blocks} and filters={filters}: give one of each per stage")
+        self.image_shape = image_shape
         channels = filters[0]
         self.stem = nn.Sequential(
-            conv_norm(1, channels, STEM_KERNEL_SIZE, 1, batch_norm), find_activation(activation).build()
+            conv_norm(image_shape[0], channels, STEM_KERNEL_SIZE, 1, batch_norm), find_activation(activation).build()
         )
         stages: list[nn.Module] = []
         for stage, (count, filters_out) in enumerate(zip(blocks, filters, strict=True)):

@@ -17,7 +17,7 @@ class StackedMLP(nn.Module):
     one of them updates it here, and its `state_dict()` is always current. `generators` draw the dropout masks, one a
     network; dropout may differ between them.
 
-    Shapes: float [G, B, 784] → logits [G, B, num_classes], for G networks.
+    Shapes: float [G, B, pixels of all channels] → logits [G, B, num_classes], for G networks.
     """
 
     def __init__(self, networks: Sequence[MLP], generators: Sequence[torch.Generator]):

@@ -1,5 +1,7 @@
 """The model card of an exported run, in Hugging Face's format (huggingface.co/docs/hub/model-cards): README.md."""
 
+from typing import Any
+
 import numpy as np
 from jinja2 import Environment, PackageLoader
 from omegaconf import OmegaConf
@@ -12,12 +14,8 @@ from emnist.runs.result import Result
 
 PAIRS = 6  # most confused ones
 
-IMAGES = """\
-images = {zeros}  # N, height, width
-images[:, 4:24, 13:16] = 255  # a vertical bar
-"""
-SNIPPETS = {
-    "onnx": f"""\
+SNIPPETS = {  # with the shape of an image in memory filled in
+    "onnx": """\
 import json
 
 import numpy as np
@@ -26,11 +24,12 @@ import onnxruntime
 session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
 classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
 
-{IMAGES.format(zeros="np.zeros((1, 28, 28), np.uint8)")}\
+images = np.zeros((1, {shape}), np.uint8)  # N, {axes}
+images[..., 4:24, 13:16] = 255  # a vertical bar
 (probabilities,) = session.run(None, {{"images": images}})
 print([classes[i] for i in probabilities.argmax(1)])
 """,
-    "torch": f"""\
+    "torch": """\
 import json
 
 import torch
@@ -39,7 +38,8 @@ extra = {{"metadata.json": ""}}
 model = torch.export.load("model.pt2", extra_files=extra).module()
 classes = json.loads(json.loads(extra["metadata.json"])["classes"])
 
-{IMAGES.format(zeros="torch.zeros(1, 28, 28, dtype=torch.uint8)")}\
+images = torch.zeros((1, {shape}), dtype=torch.uint8)  # N, {axes}
+images[..., 4:24, 13:16] = 255  # a vertical bar
 probabilities = model(images)
 print([classes[i] for i in probabilities.argmax(1)])
 """,
@@ -54,6 +54,9 @@ def model_card(
     environment.filters |= {"percent": "{:.2%}".format, "thousands": "{:,}".format}
     config, device, accuracy = result.config, result.device, result.test_accuracy or 0.0
     model = {key: value for key, value in config["model"].items() if key != "name"}
+    channels, height, width = result.data.image_shape
+    shape = f"{height}, {width}" if channels == 1 else f"{channels}, {height}, {width}"
+    axes = "height, width" if channels == 1 else "channels, height, width"
     known = [str(device[key]) for key in ("name", "precision") if key in device]
     return environment.get_template("card.md").render(
         front=front_matter(result, format),
@@ -62,25 +65,32 @@ def model_card(
         run=run_id(result),
         result=result,
         data=result.data,
-        emnist=config["data"]["name"] == "emnist",
+        source=config["data"]["name"],
+        handwriting=is_handwriting(config["data"]),
         error=(accuracy * (1 - accuracy) / result.data.test) ** 0.5,
         hardware=", ".join(known + ([threads(device)] if "threads" in device else [])),
         classes=classes,
         merged=", ".join(merged(classes)),
         confused=", ".join(confused(folder, classes)),
         files=files,
-        snippet=SNIPPETS[format],
+        snippet=SNIPPETS[format].format(shape=shape, axes=axes),
+        shape=shape,
+        channels=channels,
+        height=height,
+        width=width,
     )
 
 
 def front_matter(result: Result, format: str) -> str:
     """What Hugging Face reads, as YAML."""
     name, data = result.config["model"]["name"], result.data
+    source = result.config["data"]
+    tags = ["ocr", "handwriting"] if is_handwriting(source) else ["ocr", "glyphs"] if source["name"] == "glyphs" else []
     figures = {"accuracy": result.test_accuracy, "f1": result.test_macro_f1}
     about = {
         "library_name": {"onnx": "onnx", "torch": "pytorch"}[format],
         "pipeline_tag": "image-classification",
-        "tags": ["emnist", "ocr", "handwriting" if result.config["data"]["name"] == "emnist" else "glyphs", name],
+        "tags": ["emnist", *tags, name],
         "metrics": list(figures),
         "model-index": [
             {
@@ -100,6 +110,11 @@ def front_matter(result: Result, format: str) -> str:
         ],
     }
     return OmegaConf.to_yaml(about)
+
+
+def is_handwriting(data: dict[str, Any]) -> bool:
+    """Whether the images of a configuration are of handwritten characters, as far as that is known."""
+    return data["name"] == "emnist" or (data["name"] == "torchvision" and data["split"] != "fashion")
 
 
 def merged(classes: tuple[str, ...]) -> list[str]:

@@ -15,7 +15,7 @@ from emnist.errors import UserError
 from emnist.figures.explanations import explanations, label_of
 from emnist.figures.style import to_png
 from emnist.inference.images import images_of
-from emnist.inference.load import TrainedClassifier, load_run
+from emnist.inference.load import TrainedClassifier, load_reader, load_run
 from emnist.inference.predictions import read_files
 from emnist.inference.saliency import heat_maps
 from emnist.runs.folder import RunFolder
@@ -28,7 +28,7 @@ class Explained:
     """Images with the maps of their predicted classes."""
 
     names: list[str]  # files, or numbers in the test set
-    images: Tensor  # uint8 [N, 28, 28]
+    images: Tensor  # uint8 [N, H, W] or [N, 3, H, W]
     labels: Tensor | None  # int64 [N], of test images
     title: str
 
@@ -40,7 +40,7 @@ def explain(folder: Path, pictures: Sequence[str], mistakes: int | None, ink: st
     count = MISTAKES if mistakes is None else mistakes
     if count < 1:
         raise UserError(f"--mistakes={mistakes}: must be at least 1")
-    classifier = load_run(folder)
+    classifier = load_reader(folder) if pictures else load_run(folder)
     problems: list[str] = []
     explained = of_files(pictures, ink, problems) if pictures else of_mistakes(folder, count)
     if len(explained.images):

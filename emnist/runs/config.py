@@ -1,6 +1,6 @@
 """The configuration of one run: its keys, what holds for the run as a whole, and its flat form."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -39,6 +39,7 @@ class Split(BaseModel):
     folds: Annotated[int, Field(ge=2)]
     fold: Index | None
     fold_seed: Seed
+    sampling: Literal["natural", "balanced"] = "natural"
 
 
 def is_run_config(config: Any) -> bool:

@@ -72,11 +72,11 @@ class RunFolder:
         return config
 
     def read_metrics(self) -> list[dict[str, float]]:
-        """The rows of metrics.csv, one an epoch; empty before the first."""
+        """The rows of metrics.csv, one an epoch, each with the metrics that it has; empty before the first."""
         if not self.metrics.exists():
             return []
         with self.metrics.open(newline="") as file:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+            return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
 
     def read_predictions(self, *names: str) -> list[np.ndarray] | None:
         """Arrays of predictions.npz: `label` and `predicted` int64 [N], `probabilities` float32 [N, classes].
@@ -97,7 +97,8 @@ class RunFolder:
 
     def write_metrics(self, rows: list[dict[str, float]]) -> None:
         text = io.StringIO()
-        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        columns = dict.fromkeys(key for row in rows for key in row)  # a later version may have added one
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         write_text(self.metrics, text.getvalue())

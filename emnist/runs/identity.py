@@ -4,6 +4,8 @@ import hashlib
 import json
 from typing import Any
 
+LATER = {"sampling": "natural"}  # keys of `data` that earlier versions lack, with the value that changes nothing
+
 
 def cell_id(config: dict[str, Any], fingerprint: str = "") -> str:
     """Model and 12 hex digits: the same for all runs of one resolved configuration on the same images.
@@ -12,6 +14,7 @@ def cell_id(config: dict[str, Any], fingerprint: str = "") -> str:
     `fingerprint` stands.
     """
     data = {key: value for key, value in config["data"].items() if key not in ("root", "fold")}
+    data = {key: value for key, value in data.items() if key not in LATER or value != LATER[key]}
     rest = {key: value for key, value in config.items() if key not in ("data", "seed")}
     content = json.dumps(_canonical({**rest, "data": {**data, "fingerprint": fingerprint}}), sort_keys=True)
     return f"{config['model']['name']}/{hashlib.sha256(content.encode()).hexdigest()[:12]}"

@@ -29,6 +29,7 @@ class DataSummary(BaseModel):
     val: int
     test: int
     fingerprint: str  # sha256 of all images and labels
+    image_shape: tuple[int, int, int] = (1, 28, 28)  # channels, height, width
 
 
 class Result(Stored):
@@ -45,6 +46,7 @@ class Result(Stored):
     test_top3_accuracy: float | None
     test_macro_f1: float | None
     test_ece: float | None
+    test_balanced_accuracy: float | None = None  # mean over the classes; None too for runs before version 0.6
     val_accuracy: float | None
     temperature: float | None = None  # logits are divided by it, see inference/calibration.py; None: not fitted
     test_calibrated_ece: float | None = None  # test_ece is that without the temperature

@@ -51,7 +51,7 @@ class Classifier(L.LightningModule):
         return sum(p.numel() for p in self.network.parameters())
 
     def forward(self, images: Tensor) -> Tensor:
-        """float [B, 1, 28, 28] → logits float32 [B, num_classes]."""
+        """float [B, C, H, W] → logits float32 [B, num_classes]."""
         return self.network(images).float()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

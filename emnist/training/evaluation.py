@@ -86,6 +86,7 @@ def draw_figures(recorder: Recorder, data: DataModule, tested: Tested | None) ->
         maps = heat_maps(tested.classifier, data.dataset.test_images[chosen]).numpy()
         texts = [label_of(classes, labels[i], probabilities[i]) for i in chosen]
         right = (labels == predicted)[chosen].tolist()
-        about = f"The most confident mistakes, then {' and '.join(TYPICAL)}, and what speaks for the predicted class"
+        typical = f", then {' and '.join(TYPICAL)}," if set(TYPICAL) <= set(classes) else ""
+        about = f"The most confident mistakes{typical} and what speaks for the predicted class"
         drawn["explanations"] = explanations(images[chosen], maps, texts, right, f"{about}\n{title}")
     return {name: to_png(figure) for name, figure in drawn.items()}

@@ -85,6 +85,8 @@ def prepare(config: dict[str, Any], folder: RunFolder, log: logging.Logger = log
     L.seed_everything(config["seed"], verbose=False)
     data = DataModule(**config["data"], augmentation=config["augmentation"], seed=config["seed"])
     log.info("data: %s; training on %s", data.dataset.describe(), data.describe_fold())
+    for line in data.warnings():
+        log.warning(line)
     classifier = build_classifier(config, data)
     log.info("%s with %s parameters", config["model"]["name"], f"{classifier.parameter_count:,}")
     return Training(config, data, classifier, Recorder(folder, log), code)
@@ -114,6 +116,7 @@ def finish(training: Training, stopped: str, device: torch.device, precision: st
             val=len(data.val_indices),
             test=len(data.dataset.test_labels),
             fingerprint=data.dataset.fingerprint,
+            image_shape=data.dataset.image_shape,
         ),
         config=config,
         versions=training.code,
@@ -132,14 +135,20 @@ def build_classifier(config: dict[str, Any], data: DataModule) -> Classifier:
     """The network with its loss, optimizer and schedule. Raises UserError if the configuration is invalid."""
     classes = data.dataset.classes
     return Classifier(
-        build_model(num_classes=len(classes), **config["model"]),
+        build_model(num_classes=len(classes), image_shape=data.dataset.image_shape, **config["model"]),
         len(classes),
         config["optimizer"],
         config["scheduler"],
         config["regularization"],
         evaluated=data.evaluated,
         seed=config["seed"],
-        about={"model": config["model"], "classes": list(classes), "mean": data.mean, "std": data.std},
+        about={
+            "model": config["model"],
+            "classes": list(classes),
+            "mean": data.mean,
+            "std": data.std,
+            "image_shape": list(data.dataset.image_shape),
+        },
     )
 
 

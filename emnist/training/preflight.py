@@ -13,6 +13,6 @@ from emnist.runs.config import RunConfig
 def preflight(config: dict[str, Any]) -> None:
     """Raises UserError if the run-level keys, the data, the augmentation or the model of a run are invalid."""
     validate(RunConfig, config)
-    DataModule(**config["data"], augmentation=config["augmentation"], seed=config["seed"])
+    data = DataModule(**config["data"], augmentation=config["augmentation"], seed=config["seed"])
     with torch.device("meta"):  # shapes only
-        build_model(num_classes=2, **config["model"])
+        build_model(num_classes=2, image_shape=data.dataset.image_shape, **config["model"])

@@ -2,7 +2,7 @@
 
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -82,7 +82,7 @@ def _image(tag: str, png: bytes) -> Summary:
 
 
 def _add_graph(writer: SummaryWriter, network: nn.Module) -> None:
-    image = torch.zeros(1, 1, 28, 28, device=next(network.parameters()).device)
+    image = torch.zeros(1, *cast(Sequence[int], network.image_shape), device=next(network.parameters()).device)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.jit.*deprecated")  # which torch itself uses here
         writer.add_graph(network.eval(), image)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from emnist.data.batches import EVALUATION_BATCH, Batches
+from emnist.data.batches import EVALUATION_BATCH, Batches, with_channels
 from emnist.inference.load import read_checkpoint
 from emnist.models.mlp import MLP
 from emnist.models.stacked import StackedMLP
@@ -186,14 +186,14 @@ def evaluate(batches: Sequence[Batches], stack: StackedMLP) -> tuple[Tensor, Ten
 
 
 def gather(batches: Sequence[Batches], index: Tensor, maps: Sequence[torch.Generator] = ()) -> tuple[Tensor, Tensor]:
-    """Normalised images float [G, B, 784] and labels [G, B] at `index` [G, B], augmented by `maps` if there are any."""
+    """Normalised images float [G, B, pixels], labels [G, B] at `index` [G, B], augmented by `maps` if there are any."""
     images, labels = batches[0].images, batches[0].labels
-    x = images.index_select(0, index.flatten()).view(*index.shape, *images.shape[1:]).float()
+    x = with_channels(images.index_select(0, index.flatten())).float().unflatten(0, index.shape)
     for one, loader, generator in zip(x, batches, maps, strict=False):
         if loader.augmentation is not None:
-            one.copy_(loader.augmentation(one.unsqueeze(1), generator).squeeze(1))
+            one.copy_(loader.augmentation(one, generator))
     moments = torch.tensor([(loader.mean, loader.std) for loader in batches], device=x.device)
-    mean, std = moments.T.reshape(2, -1, 1, 1, 1)
+    mean, std = moments.view(len(batches), 2, 1, -1, 1, 1).unbind(1)  # [G, 1, C, 1, 1]
     return x.sub_(255 * mean).mul_(1 / (255 * std)).flatten(2), labels[index]
 
 

@@ -5,10 +5,11 @@ from emnist.figures.explanations import SIDE, explanations, label_of, overlay
 
 IMAGE = np.zeros((28, 28), np.uint8)
 IMAGE[10:18, 4:12] = 255
+PICTURE = 255 - IMAGE
 
 
 def test_heat_shows_on_ink_and_on_paper():
-    cold, warm = overlay(IMAGE, np.zeros((28, 28))), overlay(IMAGE, np.ones((28, 28)))
+    cold, warm = overlay(PICTURE, np.zeros((28, 28))), overlay(PICTURE, np.ones((28, 28)))
     assert cold.shape == (SIDE, SIDE, 3)
     assert (cold[0, 0] == 255).all()
     ink = cold[14 * 4, 8 * 4]

@@ -4,6 +4,7 @@ import torch
 from emnist.errors import UserError
 from emnist.inference.images import images_of
 from tests.fixtures.idx_files import write_emnist
+from tests.fixtures.sets import write_npz, write_set
 
 
 def test_the_same_images_and_folds(trained, characters):
@@ -38,4 +39,23 @@ def test_images_moved_or_gone(trained, tmp_path, monkeypatch):
     assert not (tmp_path / "there").exists()  # nothing was downloaded
     monkeypatch.setenv("EMNIST_ROOT", str(tmp_path / "here"))
     with pytest.raises(UserError, match=r"EMNIST balanced, 282 \+ 94 images"):
+        images_of(result)
+
+
+def test_images_of_other_sources(trained, tmp_path, monkeypatch):
+    monkeypatch.delenv("EMNIST_ROOT", raising=False)
+    result = trained.read_result()
+    common = {key: result.config["data"][key] for key in ("batch_size", "folds", "fold", "fold_seed")}
+    result.config["data"] = {"name": "torchvision", "split": "usps", "root": str(tmp_path), **common, "folds": 2}
+    with pytest.raises(UserError, match="no longer there; put them back there or set EMNIST_ROOT"):
+        images_of(result)
+    write_set(tmp_path / "elsewhere", "usps")
+    monkeypatch.setenv("EMNIST_ROOT", str(tmp_path / "elsewhere"))
+    with pytest.raises(UserError, match="USPS, 20 . 20 images, .* are not the images of the run"):
+        images_of(result)
+    result.config["data"] = {"name": "npz", "root": str(tmp_path), "file": "a.npz", **common}
+    with pytest.raises(UserError, match="images of the run can't be read: data.file=a.npz: .*; put them back there$"):
+        images_of(result)
+    write_npz(tmp_path / "a.npz", (8, 8))
+    with pytest.raises(UserError, match="are not the images of the run"):
         images_of(result)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from emnist.data.character import NoCharacter
 from emnist.data.sources.glyphs import FONT_FOLDER
 from emnist.inference import sheet
-from emnist.inference.character import NoCharacter
 from emnist.inference.sheet import find_characters
 from tests.fixtures.pictures import on_paper
 

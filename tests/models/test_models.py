@@ -131,3 +131,23 @@ def test_initial_weights_fit_the_activation(activation, gain):
 def test_invalid_hyperparameters_are_named(name, hyperparameters, message):
     with pytest.raises(UserError, match=message):
         build_model(name, 47, **hyperparameters)
+
+
+SHAPES = [(3, 32, 32), (1, 16, 16), (3, 20, 33), (1, 64, 64)]
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_images_of_any_shape(name, shape):
+    network = build_model(name, 5, shape)
+    assert network.image_shape == shape
+    assert network(torch.randn(2, *shape)).shape == (2, 5)
+    default = build_model(name, 5)
+    assert default.image_shape == (1, 28, 28)
+
+
+def test_a_cnn_says_how_many_layers_fit():
+    with pytest.raises(UserError, match=r"model.filters=\[4, 4, 4\]: choose 1 to 2 layers; each halves the 7 pixels"):
+        build_model("cnn", 5, (1, 9, 7), filters=[4] * 3, kernel_sizes=[3] * 3)
+    network = build_model("cnn", 5, (1, 9, 7), filters=[4] * 2, kernel_sizes=[3] * 2)
+    assert network(torch.randn(2, 1, 9, 7)).shape == (2, 5)

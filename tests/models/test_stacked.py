@@ -17,7 +17,7 @@ DROPOUTS = [[0.25, 0.25], [0.0, 0.5], [0.0, 0.0], [0.4, 0.0]]
 
 def build(dropouts: list[list[float]] = DROPOUTS, activation: str = "elu", batch_norm: bool = True) -> list[MLP]:
     torch.manual_seed(0)
-    networks = [MLP(CLASSES, 2, 24, activation, batch_norm, list(dropout)) for dropout in dropouts]
+    networks = [MLP(CLASSES, (1, 28, 28), 2, 24, activation, batch_norm, list(dropout)) for dropout in dropouts]
     for network in networks:
         nn.init.normal_(network.layers[-1].weight, std=0.2)  # else all gradients below it are zero
     return networks

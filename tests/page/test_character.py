@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from emnist.inference.character import normalize_character
+from emnist.data.character import normalize_character
 from tests.fixtures.javascript import call_javascript, needs_node
 
 NORMALIZE = """(drawings) => drawings.map(({ width, height, ink }) =>

@@ -21,6 +21,13 @@ def test_a_cell_keeps_its_name_from_version_to_version():
     assert cell_id(config, "f") == "mlp/a2760a3ba80a"
 
 
+def test_a_neutral_key_of_a_later_version_is_no_other_cell():
+    config = OmegaConf.to_container(configure("model=mlp"), resolve=True)
+    before = {**config, "data": {key: value for key, value in config["data"].items() if key != "sampling"}}
+    assert cell_id(config) == cell_id(before)
+    assert cell("data.sampling=balanced") != cell()
+
+
 def test_names_of_runs():
     for fold, seed in [(0, 0), (4, 12), (None, 3)]:
         assert fold_and_seed(run_name(fold, seed)) == (fold, seed)

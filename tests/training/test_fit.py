@@ -42,6 +42,8 @@ def test_result_is_complete(trained):
     assert len(data.fingerprint) == 64
     metrics = ("test_accuracy", "test_loss", "test_top3_accuracy", "test_macro_f1", "test_ece", "val_accuracy")
     assert all(0 <= getattr(result, name) < 10 for name in metrics)
+    assert result.test_balanced_accuracy == pytest.approx(result.test_accuracy)  # as many images of each class
+    assert data.image_shape == (1, 28, 28)
 
 
 def test_one_row_an_epoch(trained):
@@ -49,7 +51,7 @@ def test_one_row_an_epoch(trained):
     rows = list(csv.DictReader(trained.metrics.open()))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     for part in ("train", "val", "test"):
-        for metric in ("loss", "accuracy", "top3_accuracy", "macro_f1", "ece"):
+        for metric in ("loss", "accuracy", "top3_accuracy", "macro_f1", "ece", "balanced_accuracy"):
             assert all(np.isfinite(float(row[f"{part}_{metric}"])) for row in rows)
     rates = [float(row["lr"]) for row in rows]
     assert rates == pytest.approx([0.001, 0.00075, 0.00025])  # the cosine over three epochs, as trained with

@@ -36,3 +36,14 @@ def test_top_3_is_torchmetrics_own():
 
 def test_equal_logits_are_no_way_to_the_top():
     assert ranks(torch.zeros(5, 5), torch.arange(5)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_balanced_accuracy_is_the_mean_over_the_classes_that_have_images():
+    logits = torch.eye(4)[torch.tensor([0, 0, 0, 1, 2, 3])]  # predictions
+    labels = torch.tensor([0, 0, 0, 0, 1, 1])  # 3 of 4 and none of 2 are right; no image is of class 2 or 3
+    metrics = EpochMetrics(4)(logits, labels)
+    assert metrics["balanced_accuracy"] == pytest.approx((0.75 + 0) / 2)
+    assert metrics["accuracy"] == 0.5
+    even = torch.arange(4).repeat(5)
+    metrics = EpochMetrics(4)(torch.randn(20, 4, generator=torch.Generator().manual_seed(0)), even)
+    assert metrics["balanced_accuracy"] == pytest.approx(metrics["accuracy"])

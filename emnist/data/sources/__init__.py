@@ -4,11 +4,23 @@ from collections.abc import Callable
 
 from emnist.checks import construct
 from emnist.data.dataset import Dataset
-from emnist.data.sources.emnist import load_emnist
+from emnist.data.sources import emnist, torchvision_sets
+from emnist.data.sources.folder import load_folder
 from emnist.data.sources.glyphs import load_glyphs
+from emnist.data.sources.npz import load_npz
 from emnist.errors import unknown
 
-SOURCES: dict[str, Callable[..., Dataset]] = {"emnist": load_emnist, "glyphs": load_glyphs}
+SOURCES: dict[str, Callable[..., Dataset]] = {
+    "emnist": emnist.load_emnist,
+    "torchvision": torchvision_sets.load_torchvision,
+    "glyphs": load_glyphs,
+    "folder": load_folder,
+    "npz": load_npz,
+}
+STORED: dict[str, Callable[[str, str], bool]] = {  # whether a split is in a root: of sources that download what isn't
+    "emnist": emnist.is_stored,
+    "torchvision": torchvision_sets.is_stored,
+}
 
 
 def load_dataset(name: str, **source) -> Dataset:

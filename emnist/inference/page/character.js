@@ -1,4 +1,4 @@
-// A drawing as EMNIST would have it: what normalize_character of emnist/inference/character.py does, step by step, and in
+// A drawing as EMNIST would have it: what normalize_character of emnist/data/character.py does, step by step, and in
 // the arithmetic of Pillow and scipy, so that no pixel differs by more than rounding.
 //
 // Ink is {data: Float32Array, width, height}, from 0 (paper) to 1.

@@ -138,5 +138,7 @@ def _verdict(d: Difference) -> str:
 
 def _macs(cell: Cell) -> int | None:
     """Multiply-accumulates of one image; None without predictions, which tell the number of classes."""
-    classes = cell.tested[0].num_classes
-    return multiply_accumulates(cell.config["model"], classes) if classes else None
+    run = cell.tested[0]
+    if run.result is None or not run.num_classes:
+        return None
+    return multiply_accumulates(cell.config["model"], run.num_classes, run.result.data.image_shape)

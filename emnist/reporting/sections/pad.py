@@ -7,7 +7,7 @@ from pathlib import Path
 from emnist.analysis.collection import Cell
 from emnist.analysis.selection import Candidate
 from emnist.errors import UserError
-from emnist.inference.load import load_run
+from emnist.inference.load import load_reader
 from emnist.inference.page import load_readers, pad_fragment
 from emnist.reporting.document import Document
 
@@ -26,9 +26,9 @@ def add_pad(document: Document, best: Sequence[Candidate]) -> None:
 
 
 def a_run_of(cell: Cell) -> Path | None:
-    """The first run of the cell that still has its checkpoint."""
+    """The first run of the cell that still has its checkpoint; None if its images are no characters of 28 × 28."""
     for run in cell.tested:
         with suppress(UserError):
-            load_run(run.folder.path)
+            load_reader(run.folder.path)
             return run.folder.path
     return None

@@ -1,4 +1,4 @@
-"""Image files as grey pictures."""
+"""Image files as pictures: grey, or in colour."""
 
 import warnings
 from pathlib import Path
@@ -37,8 +37,8 @@ def as_grey(picture: Picture) -> np.ndarray:
     return levels.astype(np.float32)
 
 
-def open_picture(path: Path) -> np.ndarray:
-    """The grey levels of an image file, float32 [H, W] from 0 (black) to 255, upright as its camera says.
+def open_picture(path: Path, channels: int = 1) -> np.ndarray:
+    """An image file from 0 (black) to 255, upright as its camera says: float32 [H, W], with 3 channels [H, W, 3].
 
     Of several frames or pages, the first. Raises UserError for a file that is no image, damaged or too large.
     """
@@ -49,7 +49,7 @@ def open_picture(path: Path) -> np.ndarray:
                 raise UserError(
                     f"{path}: {size}; more than {MOST_PIXELS / 1e6:.0f} million are not read, scale it down"
                 )
-            return grey_levels(image)
+            return grey_levels(image) if channels == 1 else colours(image)
     except UnidentifiedImageError as error:
         raise UserError(f"{path}: not an image") from error
     except FileNotFoundError as error:
@@ -69,15 +69,31 @@ def grey_levels(image: Image.Image) -> np.ndarray:
     Transparent pixels become white, or black if all that is opaque is light.
     """
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):  # 16 bits a pixel, as scanners write
+    if is_deep(image):
         levels = np.asarray(image, np.float32)
         most = levels.max(initial=0)
         if image.mode == "F":
             return levels * 255 if most <= 1 else levels
         return levels / 257 if most > 255 else levels
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        opaque = np.asarray(image.convert("L"))[np.asarray(image.getchannel("A")) > 127]
-        paper = "black" if opaque.size and np.quantile(opaque, 0.01) > 127 else "white"
-        image = Image.alpha_composite(Image.new("RGBA", image.size, paper), image)
-    return np.asarray(image.convert("L"), np.float32)
+    return np.asarray(without_transparency(image).convert("L"), np.float32)
+
+
+def colours(image: Image.Image) -> np.ndarray:
+    """float32 [H, W, 3] from 0 to 255, as `grey_levels`; grey images have three equal channels."""
+    if is_deep(image):
+        return np.repeat(grey_levels(image)[:, :, None], 3, 2)
+    return np.asarray(without_transparency(ImageOps.exif_transpose(image)).convert("RGB"), np.float32)
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether it has 16 bits a pixel or more, as scanners write."""
+    return image.mode.startswith("I;16") or image.mode in ("I", "F")
+
+
+def without_transparency(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    opaque = np.asarray(image.convert("L"))[np.asarray(image.getchannel("A")) > 127]
+    paper = "black" if opaque.size and np.quantile(opaque, 0.01) > 127 else "white"
+    return Image.alpha_composite(Image.new("RGBA", image.size, paper), image)

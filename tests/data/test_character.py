@@ -6,9 +6,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import emnist
+from emnist.data.character import NoCharacter, read_character
 from emnist.data.sources.glyphs import FONT_FOLDER
 from emnist.errors import UserError
-from emnist.inference.character import NoCharacter, read_character
 from tests.fixtures.jobs import train_in
 from tests.fixtures.pictures import TAKEN, cropped, enlarged, on_paper
 from tests.fixtures.real_data import real_data

@@ -1,0 +1,185 @@
+"""A person's own pictures: a folder a class, or a csv file of paths and labels."""
+
+import csv
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import Field
+
+from emnist.checks import Count, Seed, directory
+from emnist.data.character import PIXELS, read_character
+from emnist.data.dataset import Dataset
+from emnist.data.folds import held_out
+from emnist.data.picture import open_picture
+from emnist.data.sources.arrays import Part, checked_images, dataset_of
+from emnist.errors import UserError
+
+PARTS = ("train", "val", "test")
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture and what is known of it."""
+
+    path: Path
+    label: str
+    part: str | None  # train, val or test; None: not given
+    group: str | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How pictures become images."""
+
+    read: str
+    size: int | None
+    channels: int
+
+
+def load_folder(
+    root: str | None,
+    csv: str | None = None,
+    groups: str | None = None,
+    read: Literal["image", "character"] = "image",
+    size: Count | None = 28,
+    channels: Literal[1, 3] = 1,
+    test_share: Share = 0.2,
+    split_seed: Seed = 0,
+) -> Dataset:
+    """Read the pictures below `root`, in `<root>/<class>/…`, or `<root>/train/<class>/…` and `<root>/test/<class>/…`.
+
+    With `csv`, a file in `root`, they are those of its column `path`, relative to `root`, with the classes of its
+    column `label`; a column `split` says train or test, the column that `groups` names which belong together. `val` in
+    place of train counts as train. Where no test images are given, a share of each class is drawn, see `held_out`.
+
+    With `read` image, pictures are scaled to `size` × `size` pixels, or with None must have one size; with character
+    each is read as emnist.predict does it. Raises UserError, naming the file, for pictures that can't be read, differ
+    in size, or are missing, and for a class that only the test images have.
+    """
+    if read == "character" and (size, channels) != (PIXELS, 1):
+        raise ValueError(f"read=character: makes grey images of 28 × 28; set data.size={PIXELS} data.channels=1")
+    folder = directory("data.root", root)
+    if not folder.is_dir():
+        raise UserError(f"data.root={root}: no such folder")
+    if csv is None and groups is not None:
+        raise ValueError(f"groups={groups}: names a column of data.csv, which is not given")
+    entries = tuple(_in_folders(folder) if csv is None else _in_csv(folder / csv, folder, groups))
+    try:
+        stamps = tuple((stat.st_mtime_ns, stat.st_size) for stat in (entry.path.stat() for entry in entries))
+    except OSError as error:
+        raise UserError(f"{error.filename}: can't be read ({error.strerror})") from error
+    where = folder if csv is None else folder / csv
+    return _read(where, entries, stamps, Reading(read, size, channels), test_share, split_seed)
+
+
+def _in_folders(root: Path) -> Iterator[Entry]:
+    """The pictures of each class, in order."""
+    names = _subfolders(root)
+    if not {"train", "test"} <= set(names):
+        yield from _of_classes(root, None)
+        return
+    if others := sorted(set(names) - set(PARTS)):
+        raise UserError(f"{root / others[0]}: beside train/ and test/ only val/ is read; move this folder elsewhere")
+    for part in names:
+        yield from _of_classes(root / part, part)
+
+
+def _of_classes(folder: Path, part: str | None) -> Iterator[Entry]:
+    names = _subfolders(folder)
+    if not names:
+        raise UserError(f"{folder}: no folders in it; put the pictures of each class into a folder of its name")
+    suffixes = tuple(Image.registered_extensions())
+    for name in names:
+        places = os.walk(folder / name)  # a fifth of the time of Path.rglob
+        files = (os.path.join(place, file) for place, _, files in places for file in files if not file.startswith("."))
+        paths = sorted(file for file in files if file.lower().endswith(suffixes))
+        if not paths:
+            raise UserError(f"{folder / name}: no pictures in it")
+        yield from (Entry(Path(path), name, part, None) for path in paths)
+
+
+def _subfolders(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _in_csv(path: Path, root: Path, groups: str | None) -> Iterator[Entry]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark at the start
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError as error:
+        raise UserError(f"data.csv={path.name}: no such file in {root}") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: can't be read as csv ({error})") from error
+    if not rows:
+        raise UserError(f"{path}: no pictures listed")
+    for column in ("path", "label", *([groups] if groups is not None else [])):
+        if column not in rows[0]:
+            raise UserError(f"{path}: no column {column}; it has {', '.join(map(str, rows[0]))}")
+    for number, row in enumerate(rows, 2):
+        for column in ("path", "label", *([groups] if groups is not None else [])):
+            if not row[column]:
+                raise UserError(f"{path}: line {number}: no {column}")
+        part = row.get("split")
+        if "split" in row and part not in PARTS:
+            raise UserError(f"{path}: line {number}: split is {part or 'empty'}; write train, val or test")
+        yield Entry(root / row["path"], row["label"], part, row[groups] if groups is not None else None)
+
+
+@lru_cache(maxsize=1)  # the jobs of a multirun share the tensors
+def _read(
+    where: Path, entries: tuple[Entry, ...], stamps: tuple, reading: Reading, test_share: float, split_seed: int
+) -> Dataset:
+    """`stamps` (modification time and size of each file) make the cache miss when one has changed."""
+    labels = np.array([entry.label for entry in entries])
+    groups = None if entries[0].group is None else np.array([entry.group for entry in entries])
+    test = np.array([entry.part == "test" for entry in entries])
+    kind = "own images"
+    if all(entry.part is None for entry in entries):
+        test = held_out(labels, groups, test_share, split_seed)
+        kind = f"own images, {test_share:.0%} of them drawn for testing"
+    elif not test.any() or test.all():
+        raise UserError(f"{where}: no {'test' if not test.any() else 'training'} images")
+    images = _stacked(entries, reading)
+
+    def part(name: str, chosen: np.ndarray) -> Part:
+        return Part(
+            f"{where}: {name} images", images[chosen], labels[chosen], None if groups is None else groups[chosen]
+        )
+
+    name = where.stem if where.suffix == ".csv" else where.name
+    return dataset_of(part("training", ~test), part("test", test), name=name, split=name, official=None, kind=kind)
+
+
+def _stacked(entries: tuple[Entry, ...], reading: Reading) -> np.ndarray:
+    """uint8 [N, H, W] or [N, 3, H, W]. Raises UserError, naming the file, for one that can't be read."""
+    images: list[np.ndarray] = []
+    for entry in entries:
+        image = _image(entry.path, reading)
+        if images and image.shape != images[0].shape:
+            sizes = [f"{shape[1]} × {shape[0]}" for shape in (image.shape, images[0].shape)]
+            remedy = "set data.size, and all are scaled to it"
+            raise UserError(f"{entry.path}: {sizes[0]} pixels, but {entries[0].path} has {sizes[1]}; {remedy}")
+        images.append(image)
+    return checked_images(np.stack(images), str(entries[0].path))
+
+
+def _image(path: Path, reading: Reading) -> np.ndarray:
+    """uint8 [H, W] or [H, W, 3]."""
+    picture = open_picture(path, reading.channels)
+    if reading.read == "character":
+        try:
+            return read_character(picture)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
+    levels = np.round(picture).clip(0, 255).astype(np.uint8)
+    size = (reading.size, reading.size)
+    if reading.size is None or levels.shape[:2] == size:
+        return levels
+    return np.asarray(Image.fromarray(levels).resize(size, Image.Resampling.BICUBIC))  # type: ignore[arg-type]
