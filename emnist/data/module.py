@@ -1,7 +1,9 @@
 from collections.abc import Callable
 
 import lightning as L
+import numpy as np
 import torch
+from torch import Tensor
 
 from emnist.checks import validate
 from emnist.data.augmentation import build_augmentation
@@ -16,8 +18,8 @@ class DataModule(L.LightningDataModule):
     """Training images, the fold held out for validation, and test images, on the device that trains.
 
     `source` holds the arguments of the loader `name`; `augmentation` those of `build_augmentation`.
-    With `fold` None all training images are trained on and there is no validation. Raises UserError for invalid
-    values.
+    With `fold` None all training images are trained on and there is no validation. With `per_class`, only so many of
+    each class are trained on; validation is the same. Raises UserError for invalid values.
     """
 
     def __init__(
@@ -29,10 +31,11 @@ class DataModule(L.LightningDataModule):
         fold_seed: int,
         augmentation: dict,
         seed: int,
+        per_class: int | None = None,
         **source,
     ):
         super().__init__()
-        split = {"batch_size": batch_size, "folds": folds, "fold": fold, "fold_seed": fold_seed}
+        split = {"batch_size": batch_size, "folds": folds, "fold": fold, "fold_seed": fold_seed, "per_class": per_class}
         validate(Split, split, "data.")
         self.dataset = load_dataset(name, **source)
         self.batch_size, self.seed = batch_size, seed
@@ -45,6 +48,9 @@ class DataModule(L.LightningDataModule):
                 raise UserError(f"data.fold={fold}: must be less than data.folds={folds}; folds count from 0")
             held_out = torch.from_numpy(stratified_folds(labels.numpy(), folds, fold_seed) == fold)
             self.train_indices, self.val_indices = (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
+        if per_class is not None:
+            random = np.random.RandomState([fold_seed, 0 if fold is None else 1 + fold])  # each fold has its own draw
+            self.train_indices = _draw(labels, self.train_indices, per_class, random)
         self.mean, self.std = self.dataset.mean_and_std(self.train_indices)
 
     @property
@@ -91,3 +97,16 @@ class DataModule(L.LightningDataModule):
 
     def val_dataloader(self) -> list[Batches]:
         return [Batches(*self.sets[name], EVALUATION_BATCH, self.mean, self.std) for name in self.evaluated]
+
+
+def _draw(labels: Tensor, indices: Tensor, per_class: int, random: np.random.RandomState) -> Tensor:
+    """`per_class` of these indices from each class, in ascending order; those of a smaller draw are among them.
+
+    Raises UserError if a class has fewer.
+    """
+    classes = [indices[labels[indices] == label] for label in labels.unique()]
+    smallest = min(map(len, classes))
+    if per_class > smallest:
+        raise UserError(f"data.per_class={per_class}: the smallest class has {smallest} images to train on")
+    drawn = [own[torch.from_numpy(random.permutation(len(own)))[:per_class]] for own in classes]
+    return torch.cat(drawn).sort().values

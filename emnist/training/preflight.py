@@ -8,11 +8,15 @@ from emnist.checks import validate
 from emnist.data.module import DataModule
 from emnist.models import build_model
 from emnist.runs.config import RunConfig
+from emnist.training.init import find_source, fine_tuning
 
 
 def preflight(config: dict[str, Any]) -> None:
-    """Raises UserError if the run-level keys, the data, the augmentation or the model of a run are invalid."""
+    """Raises UserError if the run-level keys, the data, the augmentation, the model or its start are invalid."""
     validate(RunConfig, config)
-    DataModule(**config["data"], augmentation=config["augmentation"], seed=config["seed"])
+    data = DataModule(**config["data"], augmentation=config["augmentation"], seed=config["seed"])
     with torch.device("meta"):  # shapes only
-        build_model(num_classes=2, **config["model"])
+        network = build_model(num_classes=len(data.dataset.classes), **config["model"])
+        if config.get("init"):
+            source = find_source(config["init"])
+            fine_tuning(network, config["model"], data.dataset.classes, source, config["init"])
