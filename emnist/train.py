@@ -19,6 +19,7 @@ def main() -> None:
         if any(argument.lstrip("+").startswith("resume=") for argument in sys.argv[1:]):
             resume(sys.argv[1:])
         else:
+            sys.argv[1:] = [spelled for argument in sys.argv[1:] for spelled in spell_out(argument)]
             with reworded_errors():
                 start()
 
@@ -42,6 +43,12 @@ def start(cfg: DictConfig) -> None:
         if multirun:
             raise  # Hydra runs the other jobs first
         raise SystemExit(1) from error  # an exception would make Hydra print another line
+
+
+def spell_out(argument: str) -> list[str]:
+    """`init=FOLDER` is short for `init=run init.run=FOLDER`; any other argument stays as it is."""
+    key, _, value = argument.partition("=")
+    return ["init=run", f"init.run={value}"] if key == "init" and value not in ("none", "run") else [argument]
 
 
 def resume(arguments: list[str]) -> None:

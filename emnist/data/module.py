@@ -2,7 +2,9 @@ from collections.abc import Callable
 from typing import Literal
 
 import lightning as L
+import numpy as np
 import torch
+from torch import Tensor
 
 from emnist.checks import validate
 from emnist.data.augmentation import build_augmentation
@@ -19,7 +21,8 @@ class DataModule(L.LightningDataModule):
     `source` holds the arguments of the loader `name`; `augmentation` those of `build_augmentation`. Images of one
     group, where the data has groups, are in one fold. `sampling` is natural, every training image once an epoch, or
     balanced, every class equally often. With `fold` None all training images are trained on and there is no
-    validation. Raises UserError for invalid values.
+    validation. With `per_class`, only so many of each class are trained on; validation is the same. Raises UserError
+    for invalid values.
     """
 
     def __init__(
@@ -32,11 +35,12 @@ class DataModule(L.LightningDataModule):
         augmentation: dict,
         seed: int,
         sampling: Literal["natural", "balanced"] = "natural",
+        per_class: int | None = None,
         **source,
     ):
         super().__init__()
-        split = {"batch_size": batch_size, "folds": folds, "fold": fold, "fold_seed": fold_seed, "sampling": sampling}
-        validate(Split, split, "data.")
+        split = {"batch_size": batch_size, "folds": folds, "fold": fold, "fold_seed": fold_seed}
+        validate(Split, split | {"sampling": sampling, "per_class": per_class}, "data.")
         self.dataset = load_dataset(name, **source)
         self.batch_size, self.seed, self.sampling = batch_size, seed, sampling
         self.augmentation = build_augmentation(**augmentation)
@@ -53,6 +57,9 @@ class DataModule(L.LightningDataModule):
                 assigned = grouped_folds(labels.numpy(), groups.numpy(), folds, fold_seed)
             held_out = torch.from_numpy(assigned == fold)
             self.train_indices, self.val_indices = (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
+        if per_class is not None:
+            random = np.random.RandomState([fold_seed, 0 if fold is None else 1 + fold])  # each fold has its own draw
+            self.train_indices = _draw(labels, self.train_indices, per_class, random)
         self.mean, self.std = self.dataset.mean_and_std(self.train_indices)
 
     @property
@@ -118,3 +125,16 @@ class DataModule(L.LightningDataModule):
 
     def val_dataloader(self) -> list[Batches]:
         return [Batches(*self.sets[name], EVALUATION_BATCH, self.mean, self.std) for name in self.evaluated]
+
+
+def _draw(labels: Tensor, indices: Tensor, per_class: int, random: np.random.RandomState) -> Tensor:
+    """`per_class` of these indices from each class, in ascending order; those of a smaller draw are among them.
+
+    Raises UserError if a class has fewer.
+    """
+    classes = [indices[labels[indices] == label] for label in labels.unique()]
+    smallest = min(map(len, classes))
+    if per_class > smallest:
+        raise UserError(f"data.per_class={per_class}: the smallest class has {smallest} images to train on")
+    drawn = [own[torch.from_numpy(random.permutation(len(own)))[:per_class]] for own in classes]
+    return torch.cat(drawn).sort().values

@@ -101,21 +101,25 @@ def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedC
     path = run.best
     if not path.exists():
         raise UserError(f"{folder}: not the folder of a run with a finished epoch ({path} is missing)")
-    checkpoint = read_checkpoint(path)
+    classifier = classifier_in(read_checkpoint(path), path)
+    classifier.network.to(device)
+    result = run.read_result()
+    if result is not None and result.temperature is not None:
+        classifier.temperature = result.temperature
+    return classifier
+
+
+def classifier_in(checkpoint: dict[str, Any], path: Path) -> TrainedClassifier:
+    """The classifier in what was read from `path`, not calibrated. Raises UserError if there is none."""
     try:
         about = checkpoint["about"]
         shape = tuple(about.get("image_shape", GREY_28))  # which runs before version 0.6 don't state
         network = build_model(num_classes=len(about["classes"]), image_shape=shape, **about["model"])
         state, prefix = checkpoint["state_dict"], "network."
         network.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-        classifier = TrainedClassifier(network, tuple(about["classes"]), about["mean"], about["std"])
+        return TrainedClassifier(network, tuple(about["classes"]), about["mean"], about["std"])
     except Exception as error:
         raise UserError(f"{path}: not a checkpoint of this project ({str(error).splitlines()[0]})") from error
-    network.to(device)
-    result = run.read_result()
-    if result is not None and result.temperature is not None:
-        classifier.temperature = result.temperature
-    return classifier
 
 
 def load_reader(folder: str | Path) -> TrainedClassifier:

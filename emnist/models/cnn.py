@@ -51,6 +51,11 @@ class CNN(nn.Module):
         initialize(self, activation, batch_norm)
 
     @property
+    def blocks(self) -> list[nn.Module]:
+        """The parts with weights, from the input on: each convolution with its batch norm, then the head."""
+        return [*self.features[::3], self.head]
+
+    @property
     def feature_maps(self) -> nn.Module:
         """The layer whose output are the last feature maps, before their resolution is halved once more."""
         return self.features[-2]

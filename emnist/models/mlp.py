@@ -1,3 +1,4 @@
+from itertools import pairwise
 from math import prod
 
 from torch import Tensor, nn
@@ -44,6 +45,12 @@ class MLP(nn.Module):
             width = neurons
         self.layers = nn.Sequential(*layers, nn.Linear(width, num_classes))
         initialize(self, activation, batch_norm)
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """From the input on: each hidden layer with its batch norm, activation and dropout, then the head."""
+        starts = [i for i, layer in enumerate(self.layers) if isinstance(layer, nn.Linear)]
+        return [self.layers[start:end] for start, end in pairwise([*starts, len(self.layers)])]
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)

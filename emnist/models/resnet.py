@@ -78,6 +78,11 @@ class ResNet(nn.Module):
         initialize(self, activation, batch_norm)
 
     @property
+    def blocks(self) -> list[nn.Module]:
+        """The parts with weights, from the input on: the stem, each residual block, then the head."""
+        return [self.stem, *self.stages, self.head]
+
+    @property
     def feature_maps(self) -> nn.Module:
         """The layer whose output are the last feature maps."""
         return self.stages[-1]

@@ -24,6 +24,7 @@ class RunConfig(BaseModel):
     scheduler: dict[str, Any]
     regularization: dict[str, Any]
     augmentation: dict[str, Any]
+    init: dict[str, Any] = {}  # empty, as in runs before version 0.6: fresh weights
     trainer: TrainerConfig
     seed: Seed
     patience: Count | None
@@ -40,11 +41,13 @@ class Split(BaseModel):
     fold: Index | None
     fold_seed: Seed
     sampling: Literal["natural", "balanced"] = "natural"
+    per_class: Count | None = None
 
 
 def is_run_config(config: Any) -> bool:
     """Whether this mapping has all keys of a run's configuration, and so is not another program's."""
-    return hasattr(config, "keys") and config.keys() >= RunConfig.model_fields.keys()
+    required = {key for key, field in RunConfig.model_fields.items() if field.is_required()}
+    return hasattr(config, "keys") and config.keys() >= required
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:

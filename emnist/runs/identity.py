@@ -4,18 +4,21 @@ import hashlib
 import json
 from typing import Any
 
-LATER = {"sampling": "natural"}  # keys of `data` that earlier versions lack, with the value that changes nothing
+# Keys of `data` that earlier versions lack, with the value that changes nothing.
+LATER = {"sampling": "natural", "per_class": None}
 
 
 def cell_id(config: dict[str, Any], fingerprint: str = "") -> str:
     """Model and 12 hex digits: the same for all runs of one resolved configuration on the same images.
 
-    Fold and seed distinguish the runs of a cell and are left out; so is the location of the data, for which
-    `fingerprint` stands.
+    Fold and seed distinguish the runs of a cell and are left out; so are the location of the data, for which
+    `fingerprint` stands, and that of a network to start from, for which its sha256 does.
     """
     data = {key: value for key, value in config["data"].items() if key not in ("root", "fold")}
     data = {key: value for key, value in data.items() if key not in LATER or value != LATER[key]}
-    rest = {key: value for key, value in config.items() if key not in ("data", "seed")}
+    rest = {key: value for key, value in config.items() if key not in ("data", "seed", "init")}
+    if init := config.get("init"):
+        rest["init"] = {key: value for key, value in init.items() if key != "run"}
     content = json.dumps(_canonical({**rest, "data": {**data, "fingerprint": fingerprint}}), sort_keys=True)
     return f"{config['model']['name']}/{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 

@@ -32,6 +32,14 @@ class DataSummary(BaseModel):
     image_shape: tuple[int, int, int] = (1, 28, 28)  # channels, height, width
 
 
+class Origin(BaseModel):
+    """Which trained network a run started from."""
+
+    run: str  # path of the run or the checkpoint, as it was then
+    sha256: str  # of its weights, classes and normalisation
+    epoch: int  # after which its weights were saved; epochs count from 1
+
+
 class Result(Stored):
     """Contents of result.json, written last: where it exists, the run is complete.
 
@@ -58,6 +66,7 @@ class Result(Stored):
     images_per_s: float | None  # of training alone
     together: int = 1  # runs trained at once, by batched matmuls; with more than 1 the times are shares of theirs
     data: DataSummary
+    init: Origin | None = None  # None: fresh weights
     config: Config
     versions: dict[str, str | None]  # of emnist, its commit, Python and the main libraries
     device: dict[str, str | int]

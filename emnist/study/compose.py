@@ -29,7 +29,12 @@ class Compose:
             choices = cast(dict[str, Any], OmegaConf.to_container(composed.hydra.runtime.choices))
             with open_dict(composed):
                 del composed["hydra"]
-            return cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True)), choices
+            config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
+            if config.get("init"):
+                from emnist.training.init import find_source  # imports torch
+
+                find_source(config["init"])  # whose sha256 is part of what a cell is
+            return config, choices
         except Exception as error:
             raise UserError(describe(reworded(error))) from error
 

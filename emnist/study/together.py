@@ -35,6 +35,7 @@ def is_stackable(config: dict[str, Any]) -> bool:
     trainer = config["trainer"]
     return (
         config["model"]["name"] in STACKABLE
+        and not config.get("init")  # parts at other rates, or frozen
         and trainer.keys() <= {*TrainerConfig.model_fields, "precision", "accelerator", "devices", "strategy"}
         and trainer.get("precision") in PRECISIONS
         and trainer.get("accelerator") in ACCELERATORS

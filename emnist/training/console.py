@@ -61,12 +61,14 @@ def log_of_one(path: Path) -> logging.Logger:
 def quiet_lightning() -> None:
     """Silence Lightning's advertisements, and advice that does not apply here.
 
-    There are no data loaders to give workers to, and metrics are synchronised before they are logged.
+    There are no data loaders to give workers to, metrics are synchronised before they are logged, and frozen parts of a
+    network are meant to be in evaluation mode.
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning.*", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", module="lightning.*", message=".*sync_dist=True.*")
+    warnings.filterwarnings("ignore", module="lightning.*", message=".*in eval mode at the start of training.*")
     warnings.filterwarnings("ignore", module="lightning.*", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
 
 

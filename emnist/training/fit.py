@@ -15,11 +15,12 @@ from emnist.models import build_model
 from emnist.runs.config import RunConfig
 from emnist.runs.folder import RunFolder
 from emnist.runs.provenance import versions
-from emnist.runs.result import DIVERGED, DataSummary, Result
+from emnist.runs.result import DIVERGED, DataSummary, Origin, Result
 from emnist.training.classifier import Classifier, Diverged
 from emnist.training.console import first_process, quiet_lightning
 from emnist.training.evaluation import draw_figures, test_best_epoch, test_metrics
 from emnist.training.hardware import hide_absent_gpu, use_threads
+from emnist.training.init import Source, find_source, fine_tuning
 from emnist.training.recorder import AfterEpoch, Recorder, Stopped
 from emnist.training.trainer import build_trainer
 
@@ -79,6 +80,7 @@ def prepare(config: dict[str, Any], folder: RunFolder, log: logging.Logger = log
     validate(RunConfig, config)
     config["data"]["root"] = os.path.abspath(directory("data.root", config["data"]["root"]))
     code = versions()
+    source = find_source(config["init"], folder.last) if config.get("init") else None
     if first_process():
         folder.clean()
         folder.write_config(config)
@@ -87,8 +89,14 @@ def prepare(config: dict[str, Any], folder: RunFolder, log: logging.Logger = log
     log.info("data: %s; training on %s", data.dataset.describe(), data.describe_fold())
     for line in data.warnings():
         log.warning(line)
-    classifier = build_classifier(config, data)
+    if source is not None:  # the features of an image are then those that they were
+        data.mean, data.std = source.classifier.mean, source.classifier.std
+    classifier = build_classifier(config, data, source)
     log.info("%s with %s parameters", config["model"]["name"], f"{classifier.parameter_count:,}")
+    if classifier.tuning is not None and not folder.last.exists():
+        known, classes = len(classifier.tuning.known), len(data.dataset.classes)
+        about = classifier.about["init"]
+        log.info("init: %s, epoch %d; the head knows %d of %d classes", about["run"], about["epoch"], known, classes)
     return Training(config, data, classifier, Recorder(folder, log), code)
 
 
@@ -118,6 +126,7 @@ def finish(training: Training, stopped: str, device: torch.device, precision: st
             fingerprint=data.dataset.fingerprint,
             image_shape=data.dataset.image_shape,
         ),
+        init=Origin(**classifier.about["init"]) if "init" in classifier.about else None,
         config=config,
         versions=training.code,
         device={**describe_device(device), "precision": precision},
@@ -131,24 +140,27 @@ def finish(training: Training, stopped: str, device: torch.device, precision: st
     return result
 
 
-def build_classifier(config: dict[str, Any], data: DataModule) -> Classifier:
+def build_classifier(config: dict[str, Any], data: DataModule, source: Source | None = None) -> Classifier:
     """The network with its loss, optimizer and schedule. Raises UserError if the configuration is invalid."""
     classes = data.dataset.classes
+    shape = data.dataset.image_shape
+    network = build_model(num_classes=len(classes), image_shape=shape, **config["model"])
+    about = {"model": config["model"], "classes": list(classes), "mean": data.mean, "std": data.std}
+    about["image_shape"] = list(shape)
+    tuning = None
+    if source is not None:
+        tuning = fine_tuning(network, config["model"], classes, source, config["init"])
+        about["init"] = source.origin
     return Classifier(
-        build_model(num_classes=len(classes), image_shape=data.dataset.image_shape, **config["model"]),
+        network,
         len(classes),
         config["optimizer"],
         config["scheduler"],
         config["regularization"],
         evaluated=data.evaluated,
         seed=config["seed"],
-        about={
-            "model": config["model"],
-            "classes": list(classes),
-            "mean": data.mean,
-            "std": data.std,
-            "image_shape": list(data.dataset.image_shape),
-        },
+        about=about,
+        tuning=tuning,
     )
 
 

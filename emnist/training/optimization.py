@@ -18,8 +18,13 @@ class OptimizerArguments(BaseModel):
     lr: NonNegative | None = None
 
 
-def build_optimizer(parameters: Iterable[torch.nn.Parameter], name: str, **arguments) -> Optimizer:
-    """The class `name` of torch.optim with these arguments. Raises UserError if it does not accept them."""
+def build_optimizer(
+    parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]], name: str, **arguments
+) -> Optimizer:
+    """The class `name` of torch.optim for parameters, or groups of them, with these arguments.
+
+    Raises UserError if it does not accept them.
+    """
     validate(OptimizerArguments, arguments, "optimizer.")
     return _build("optimizer", torch.optim, name, Optimizer, parameters, arguments)
 

@@ -8,11 +8,16 @@ from emnist.checks import validate
 from emnist.data.module import DataModule
 from emnist.models import build_model
 from emnist.runs.config import RunConfig
+from emnist.training.init import find_source, fine_tuning
 
 
 def preflight(config: dict[str, Any]) -> None:
-    """Raises UserError if the run-level keys, the data, the augmentation or the model of a run are invalid."""
+    """Raises UserError if the run-level keys, the data, the augmentation, the model or its start are invalid."""
     validate(RunConfig, config)
     data = DataModule(**config["data"], augmentation=config["augmentation"], seed=config["seed"])
+    classes = data.dataset.classes
+    source = find_source(config["init"]) if config.get("init") else None
     with torch.device("meta"):  # shapes only
-        build_model(num_classes=2, image_shape=data.dataset.image_shape, **config["model"])
+        network = build_model(num_classes=len(classes), image_shape=data.dataset.image_shape, **config["model"])
+        if source is not None:
+            fine_tuning(network, config["model"], classes, source, config["init"])

@@ -22,7 +22,7 @@ PENALTIES = {
 class Penalty:
     """strength × Σ term(weight) over the weights of the linear and convolution layers of a network.
 
-    Biases and batch norm have no penalty. Called without arguments; returns a scalar to add to the loss.
+    Biases, batch norm and frozen weights have none. Called without arguments; returns a scalar to add to the loss.
     """
 
     def __init__(self, term: Term, network: nn.Module, strength: NonNegative):
@@ -30,7 +30,8 @@ class Penalty:
         self.weights = [m.weight for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
 
     def __call__(self) -> Tensor:
-        return self.strength * torch.stack([self.term.value(weight) for weight in self.weights]).sum()
+        terms = [self.term.value(weight) for weight in self.weights if weight.requires_grad]
+        return self.strength * torch.stack(terms).sum()
 
     @torch.no_grad()
     def add_gradient(self) -> None:

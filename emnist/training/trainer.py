@@ -52,4 +52,7 @@ def build_trainer(config: dict[str, Any], recorder: Recorder, early_stopping: bo
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
     if trainer.world_size > 1 and HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         raise UserError(f"trainer.devices={arguments['devices']}: a multirun trains each job on one device")
+    if trainer.world_size > 1 and config.get("init", {}).get("unfreeze_epoch") is not None:
+        # DistributedDataParallel adds up the gradients of what is trained in the first epoch, and of nothing else.
+        raise UserError(f"trainer.devices={arguments['devices']}: init.unfreeze_epoch takes one device")
     return trainer

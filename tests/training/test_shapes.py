@@ -222,3 +222,12 @@ def test_a_run_of_an_earlier_version_is_resumed(small, tmp_path):
     first, second = folder.read_metrics()
     assert "val_balanced_accuracy" not in first
     assert 0 <= second["val_balanced_accuracy"] <= 1
+
+
+def test_a_run_starts_from_one_of_the_same_channels(colour, tmp_path):
+    start = ["init=run", f"init.run={colour.path}", "trainer.max_epochs=1"]
+    result = train_in(tmp_path / "larger", *npz(tmp_path, *CNN, *start, shape=(40, 40, 3)))
+    assert result.init is not None
+    assert emnist.load_run(tmp_path / "larger").image_shape == (3, 40, 40)
+    with pytest.raises(UserError, match="its network takes images of another size or number of channels"):
+        train_in(tmp_path / "grey", *npz(tmp_path, *CNN, *start, shape=(40, 40)))

@@ -1,0 +1,198 @@
+"""Start from a trained network: copy its weights, keep parts of it as they are, train parts at other rates."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from emnist.checks import Index, NonNegative, construct
+from emnist.errors import UserError
+from emnist.inference.load import TrainedClassifier, classifier_in, read_checkpoint
+from emnist.runs.folder import RunFolder
+from emnist.training.optimization import build_optimizer
+
+FREE = {"dropout"}  # keys of `model` that may differ from the trained network's: they have no weights
+
+
+@dataclass(frozen=True)
+class Source:
+    """A trained network to start from."""
+
+    classifier: TrainedClassifier
+    model: dict[str, Any]  # its configuration
+    origin: dict[str, Any]  # run, sha256 and epoch
+
+
+class FineTuning:
+    """Starts a network with the weights of a trained one, and says which parts of it are trained when, and how fast.
+
+    The head is always trained, at the rate of the optimizer. With `head` auto, a class that the trained network knows
+    by the same name starts with its row of weights; all other rows are new. `lr_factor` is one factor on the rate of
+    all blocks below the head, or one per block, from the input on.
+
+    With `freeze` features these blocks stay as they are: their weights are fixed, and they compute as in evaluation,
+    without dropout and with the running statistics of their batch norm. After `unfreeze_epoch` epochs they are trained,
+    too, from the head downwards, one more every `unfreeze_every` epochs, or all at once with 0 (gradual unfreezing,
+    Howard and Ruder, 2018).
+
+    `run` and `sha256` are those of `source`. Raises ValueError for values that don't suit the network.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        classes: tuple[str, ...],
+        source: Source,
+        run: str,
+        sha256: str,
+        head: Literal["auto", "new"] = "auto",
+        freeze: Literal["none", "features"] = "none",
+        lr_factor: NonNegative | list[NonNegative] = 1,
+        unfreeze_epoch: Index | None = None,
+        unfreeze_every: Index = 1,
+    ):
+        *features, self.head = cast(Any, network).blocks
+        self.features: list[nn.Module] = features
+        self.lr_factors = lr_factor if isinstance(lr_factor, list) else [lr_factor] * len(features)
+        if len(self.lr_factors) != len(features):
+            raise ValueError(
+                f"lr_factor={lr_factor}: {len(self.lr_factors)} values for {len(features)} blocks below the head; "
+                "give one number, or one per block"
+            )
+        if unfreeze_epoch is not None and freeze == "none":
+            raise ValueError(f"unfreeze_epoch={unfreeze_epoch}: nothing is frozen; add init.freeze=features")
+        self.freeze, self.unfreeze_epoch, self.unfreeze_every = freeze, unfreeze_epoch, unfreeze_every
+        *trained, trained_head = cast(Any, source.classifier.network).blocks
+        for block, own in zip(trained, features, strict=True):
+            # In their order: dropout, which may differ, counts in the names of an MLP's layers.
+            for value, tensor in zip(block.state_dict().values(), own.state_dict().values(), strict=True):
+                if value.shape != tensor.shape:
+                    raise ValueError(f"run={run}: its network takes images of another size or number of channels")
+                tensor.copy_(value)
+        old, new = _linear(trained_head), _linear(self.head)
+        names = source.classifier.classes if head == "auto" and old.in_features == new.in_features else ()
+        self.known = [name for name in classes if name in names]  # classes that keep their row
+        here, there = [classes.index(name) for name in self.known], [names.index(name) for name in self.known]
+        if self.known:
+            with torch.no_grad():
+                new.weight[here], new.bias[here] = old.weight[there], old.bias[there]
+
+    def build_optimizer(self, **arguments) -> Optimizer:
+        """One group of parameters per block, the head's first; those of frozen blocks get no gradient."""
+        blocks = [self.head, *self.features]
+        optimizer = build_optimizer([{"params": list(block.parameters())} for block in blocks], **arguments)
+        for group, factor in zip(optimizer.param_groups, [1, *self.lr_factors], strict=True):
+            group["lr"] *= factor
+        return optimizer
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Freeze and unfreeze for an epoch; epochs count from 0."""
+        frozen = len(self.features) - self.trained_blocks(epoch)
+        for i, block in enumerate(self.features):
+            block.requires_grad_(i >= frozen).train(i >= frozen)
+
+    def trained_blocks(self, epoch: int) -> int:
+        """How many blocks below the head are trained."""
+        if self.freeze == "none":
+            return len(self.features)
+        if self.unfreeze_epoch is None or epoch < self.unfreeze_epoch:
+            return 0
+        if self.unfreeze_every == 0:
+            return len(self.features)
+        return min(1 + (epoch - self.unfreeze_epoch) // self.unfreeze_every, len(self.features))
+
+
+def find_source(init: dict[str, Any], last: Path | None = None) -> Source:
+    """The trained network that `init.run` names; `init` gets its absolute path and its sha256.
+
+    If `last` exists, the run is resumed from this checkpoint of its own and needs the other no more. Raises UserError
+    if there is no network, or another than the one with `init.sha256`.
+    """
+    if last is not None and last.exists():
+        checkpoint, source = _read(last)
+        return replace(source, origin=checkpoint["about"]["init"])
+    path = _checkpoint_of(init.get("run"))
+    _, source = _read_once(path, (path.stat().st_mtime_ns, path.stat().st_size))
+    run, sha256 = init["run"], source.origin["sha256"]
+    if init.get("sha256") not in (None, sha256):
+        raise UserError(f"init.run={run}: not the network with init.sha256={init['sha256']}, but that with {sha256}")
+    init |= {"run": os.path.abspath(Path(run).expanduser()), "sha256": sha256}
+    return replace(source, origin={**source.origin, "run": init["run"]})
+
+
+def fine_tuning(
+    network: nn.Module, model: dict[str, Any], classes: tuple[str, ...], source: Source, init: dict[str, Any]
+) -> FineTuning:
+    """The fresh network, with configuration `model`, started from `source` as `init` says.
+
+    Raises UserError if the networks differ in more than their head, or if a key of `init` is invalid.
+    """
+    _check_model(model, source)
+    return construct("init", FineTuning, network, classes, source, **init)
+
+
+def _linear(head: nn.Module) -> nn.Linear:
+    """The last layer."""
+    return [module for module in head.modules() if isinstance(module, nn.Linear)][-1]
+
+
+def _check_model(model: dict[str, Any], source: Source) -> None:
+    keys = [key for key in model.keys() | source.model.keys() if key not in FREE]
+    differing = [key for key in sorted(keys) if model.get(key) != source.model.get(key)]
+    if "name" in differing:
+        differing = ["name"]
+    if differing:
+        origin = source.origin["run"]
+        needed = " ".join(_override(key, source.model.get(key)) for key in differing)
+        given = ", ".join(_override(key, model.get(key)) for key in differing)
+        raise UserError(f"init.run={origin}: its network has {needed}, not {given}; they may differ in the head only")
+
+
+def _override(key: str, value: object) -> str:
+    """As it is written on the command line: model=cnn, model.filters=[32,64]."""
+    if key == "name":
+        return f"model={value}"
+    return f"model.{key}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"
+
+
+def _checkpoint_of(run: object) -> Path:
+    if not isinstance(run, str) or not run or run == "???":
+        raise UserError("init.run is missing: give the folder of a trained run, as in init=outputs/cnn/…")
+    path = Path(run).expanduser()
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise UserError(f"init.run={run}: no such folder or file; give a trained run, such as outputs/cnn/…")
+    best = RunFolder(path).best
+    if not best.is_file():
+        raise UserError(f"init.run={run}: not the folder of a run with a finished epoch ({best} is missing)")
+    return best
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Source]:
+    checkpoint = read_checkpoint(path)
+    classifier = classifier_in(checkpoint, path)
+    origin = {"run": str(path), "sha256": _sha256(classifier), "epoch": checkpoint["epoch"] + 1}
+    return checkpoint, Source(classifier, checkpoint["about"]["model"], origin)
+
+
+@lru_cache(maxsize=1)  # the jobs of a multirun, and the cells of a study, start from the same
+def _read_once(path: Path, stamp: tuple[int, int]) -> tuple[dict[str, Any], Source]:
+    return _read(path)
+
+
+def _sha256(classifier: TrainedClassifier) -> str:
+    """Of all that a run takes from the network: its weights, its classes and its normalisation."""
+    about = [classifier.classes, classifier.mean, classifier.std]
+    digest = hashlib.sha256(json.dumps(about).encode())
+    state: dict[str, Tensor] = classifier.network.state_dict()
+    for tensor in state.values():
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()
