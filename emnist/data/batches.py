@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from emnist.data.augmentation import Affine
+from emnist.data.augmentation import Augmentation, Mixing
 from emnist.seeding import mix
 
 EVALUATION_BATCH = 512  # images; larger ones are no faster on two cores and need more memory
@@ -19,6 +19,8 @@ def normalize(images: Tensor, mean: float, std: float) -> Tensor:
 
 class Batches:
     """Batches of the images at `indices` of a set in memory: (float32 [B, 1, 28, 28], int64 [B]).
+
+    An augmentation that mixes labels makes of them the share of each class, float32 [B, classes].
 
     There is no per-sample work: on two cores, indexing and normalising 128 images takes 0.15 ms and augmenting
     them 0.7 ms, where a PIL transform per image takes 5 ms without augmentation. `index_select` copies images
@@ -38,7 +40,7 @@ class Batches:
         mean: float,
         std: float,
         shuffle: bool = False,
-        augmentation: Affine | None = None,
+        augmentation: Augmentation | Mixing | None = None,
         seed: int = 0,
         epoch: Callable[[], int] = lambda: 0,
         rank: int = 0,
@@ -70,13 +72,16 @@ class Batches:
         return self.indices[shuffled][self.rank :: self.world_size][: self.samples]
 
     def augmentation_generator(self) -> torch.Generator:
-        """The source of the random maps of this pass: others on every rank."""
+        """The source of random numbers for the augmentation of this pass: others on every rank."""
         return torch.Generator().manual_seed(mix(self.seed, self.epoch(), 1 + self.rank))
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         generator = self.augmentation_generator()
         for index in self.order().split(self.batch_size):
-            images = self.images.index_select(0, index)
-            if self.augmentation is not None:
+            images, labels = self.images.index_select(0, index), self.labels[index]
+            if isinstance(self.augmentation, Mixing):
+                mixed, labels = self.augmentation(images.float().unsqueeze(1), labels, generator)
+                images = mixed.squeeze(1)
+            elif self.augmentation is not None:
                 images = self.augmentation(images.float().unsqueeze(1), generator).squeeze(1)
-            yield normalize(images, self.mean, self.std), self.labels[index]
+            yield normalize(images, self.mean, self.std), labels

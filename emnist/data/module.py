@@ -36,7 +36,7 @@ class DataModule(L.LightningDataModule):
         validate(Split, split, "data.")
         self.dataset = load_dataset(name, **source)
         self.batch_size, self.seed = batch_size, seed
-        self.augmentation = build_augmentation(**augmentation)
+        self.augmentation = build_augmentation(num_classes=len(self.dataset.classes), **augmentation)
         labels = self.dataset.train_labels
         if fold is None:
             self.train_indices, self.val_indices = torch.arange(len(labels)), torch.arange(0)
