@@ -54,6 +54,14 @@ def test_a_folder_of_pictures(run, trained, pictures, tmp_path):
         assert "character_4" not in row
 
 
+def test_averaged_over_views(run, trained, pictures, tmp_path):
+    for augment in (0, 8):
+        assert run(trained.path, pictures, "--out", f"{augment}.csv", "--augment", augment) == (0, "", [])
+    plain, averaged = (rows(tmp_path / f"{augment}.csv") for augment in (0, 8))
+    assert [row["file"] for row in plain] == [row["file"] for row in averaged]
+    assert plain != averaged
+
+
 def test_a_list_on_standard_input_is_printed(run, trained, pictures):
     code, out, err = run(trained.path, "-", stdin=f"{pictures}/1.png\n\n{pictures}/3.png\n")
     assert (code, err) == (0, [])
@@ -129,6 +137,7 @@ def test_bad_pictures_are_named_and_the_others_read(run, trained, pictures, tmp_
             f"{'x' * 5000}: not the folder of a run with a finished epoch; give one before the pictures",
         ),
         (["RUN", "a.png", "--top", "0"], "--top=0: must be at least 1"),
+        (["RUN", "a.png", "--augment", "9"], "--augment=9: must be from 0 to 8"),
     ],
 )
 def test_wrong_arguments(run, trained, tmp_path, arguments, error):

@@ -4,7 +4,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from emnist.data.augmentation import Affine
+from emnist.data.augmentation import Augmentation, Mixing
 from emnist.data.sampling import BalancedOrder
 from emnist.seeding import mix
 
@@ -33,6 +33,8 @@ def with_channels(images: Tensor) -> Tensor:
 class Batches:
     """Batches of the images at `indices` of a set in memory: (float32 [B, C, H, W], int64 [B]).
 
+    An augmentation that mixes labels makes of them the share of each class, float32 [B, classes].
+
     There is no per-sample work: on two cores, indexing and normalising 128 images takes 0.15 ms and augmenting
     them 0.7 ms, where a PIL transform per image takes 5 ms without augmentation. `index_select` copies images
     20 times as fast as `images[index]`.
@@ -51,7 +53,7 @@ class Batches:
         mean: Moment,
         std: Moment,
         shuffle: bool = False,
-        augmentation: Affine | None = None,
+        augmentation: Augmentation | Mixing | None = None,
         seed: int = 0,
         epoch: Callable[[], int] = lambda: 0,
         rank: int = 0,
@@ -86,13 +88,15 @@ class Batches:
         return self.indices[positions][self.rank :: self.world_size][: self.samples]
 
     def augmentation_generator(self) -> torch.Generator:
-        """The source of the random maps of this pass: others on every rank."""
+        """The source of random numbers for the augmentation of this pass: others on every rank."""
         return torch.Generator().manual_seed(mix(self.seed, self.epoch(), 1 + self.rank))
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         generator = self.augmentation_generator()
         for index in self.order().split(self.batch_size):
-            images = self.images.index_select(0, index)
-            if self.augmentation is not None:
+            images, labels = self.images.index_select(0, index), self.labels[index]
+            if isinstance(self.augmentation, Mixing):
+                images, labels = self.augmentation(with_channels(images).float(), labels, generator)
+            elif self.augmentation is not None:
                 images = self.augmentation(with_channels(images).float(), generator)
-            yield normalize(images, self.mean, self.std), self.labels[index]
+            yield normalize(images, self.mean, self.std), labels

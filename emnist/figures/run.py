@@ -79,6 +79,23 @@ def predictions(
     return figure
 
 
+def augmented(images: np.ndarray, shares: np.ndarray, classes: list[str], title: str) -> Figure:
+    """Training images in rows: each as it is, then several times augmented.
+
+    Images uint8 [columns, rows, H, W] or [columns, rows, 3, H, W], and the share of each class in them, float
+    [columns, rows, classes].
+    """
+    columns, rows, *shape = images.shape
+    in_rows = images.swapaxes(0, 1).reshape(-1, *shape)
+    texts = [_mixture(one, classes) for one in shares.swapaxes(0, 1).reshape(rows * columns, -1)]
+    grid = _grid(in_rows, texts, ["black"] * len(texts), columns)
+    figure = Figure(figsize=(grid.shape[1] / 100, grid.shape[0] / 100 + 0.8))
+    mixed = ", with the share of each class in %" if (shares.max(2) < 1).any() else ""
+    figure.suptitle(f"{title}\nas they are (left), and as they are augmented in training{mixed}", fontsize=11)
+    figure.figimage(grid)
+    return figure
+
+
 def mistakes(
     images: np.ndarray,
     labels: np.ndarray,
@@ -118,6 +135,13 @@ def _are_words(classes: list[str]) -> bool:
 
 def _label(classes: list[str], true: int, guess: int) -> str:
     return short(classes[true]) if true == guess else f"{short(classes[true], 6)}→{short(classes[guess], 6)}"
+
+
+def _mixture(shares: np.ndarray, classes: list[str]) -> str:
+    """The class, or "70 A + 30 3"."""
+    percent = (100 * shares).round().astype(int)
+    parts = sorted(((share, classes[i]) for i, share in enumerate(percent) if share), reverse=True)
+    return short(parts[0][1]) if len(parts) == 1 else " + ".join(f"{share} {short(name, 6)}" for share, name in parts)
 
 
 def _grid(images: np.ndarray, texts: list[str], colors: list[str], columns: int) -> np.ndarray:

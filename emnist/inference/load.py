@@ -13,6 +13,7 @@ from emnist.data.batches import EVALUATION_BATCH, Moment, normalize
 from emnist.data.character import INKS, read_character
 from emnist.data.picture import Picture, as_grey
 from emnist.errors import UserError
+from emnist.inference.views import VIEWS, views
 from emnist.models import build_model
 from emnist.models.layers import GREY_28, ImageShape
 from emnist.runs.folder import RunFolder
@@ -43,13 +44,23 @@ class TrainedClassifier:
             shape = " × ".join(map(str, self.array_shape))
             raise UserError(f"the network takes images of {shape}; only one of grey images of 28 × 28 reads pictures")
 
-    def predict(self, images: Tensor | np.ndarray) -> Tensor:
+    def predict(self, images: Tensor | np.ndarray, augment: int = 0) -> Tensor:
         """Upright images, uint8 [N, 28, 28] (0 = paper, 255 = ink) → calibrated probabilities float32 [N, classes].
 
         A network that was trained on images of another size takes uint8 [N, H, W], on colour images [N, 3, H, W].
-        Raises ValueError for another shape or dtype.
+
+        With `augment`, the mean over the images and as many slightly shifted or turned views of them, 8 at most, always
+        the same ones (test-time augmentation). The mean is less sure than it is right: see docs/reading.md.
+
+        Raises ValueError for another shape or dtype, or another number of views.
         """
-        return self.probabilities(self.logits(images))
+        if not 0 <= augment <= len(VIEWS):
+            raise ValueError(f"augment={augment}: give 0 to {len(VIEWS)}")
+        images = as_tensor(images)
+        probabilities = self.probabilities(self.logits(images))
+        for view in views(images, augment):
+            probabilities += self.probabilities(self.logits(view))
+        return probabilities / (1 + augment)
 
     def read(self, pictures: Iterable[Picture], ink: str = "auto") -> Tensor:
         """Pictures of one character each, of any size → calibrated probabilities float32 [N, classes].
@@ -82,13 +93,18 @@ class TrainedClassifier:
     @torch.inference_mode()
     def logits(self, images: Tensor | np.ndarray) -> Tensor:
         """uint8 [N, *array_shape] → logits float32 [N, classes], in 32-bit whatever the training precision was."""
-        images = images if isinstance(images, Tensor) else torch.from_numpy(np.ascontiguousarray(images))
+        images = as_tensor(images)
         if images.dtype != torch.uint8 or images.shape[1:] != self.array_shape:
             wanted = ", ".join(map(str, ("N", *self.array_shape)))
             raise ValueError(f"images are {images.dtype} {list(images.shape)}; give uint8 [{wanted}]")
         device = next(self.network.parameters()).device
         batches = images.split(EVALUATION_BATCH)
         return torch.cat([self.network(normalize(batch.to(device), self.mean, self.std)).cpu() for batch in batches])
+
+
+def as_tensor(images: Tensor | np.ndarray) -> Tensor:
+    """Arrays with negative strides, such as mirrored ones, are copied."""
+    return images if isinstance(images, Tensor) else torch.from_numpy(np.ascontiguousarray(images))
 
 
 def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedClassifier:

@@ -19,6 +19,7 @@ from emnist.data.picture import open_picture
 from emnist.errors import UserError
 from emnist.inference.load import load_reader
 from emnist.inference.sheet import Box, find_characters
+from emnist.inference.views import VIEWS
 from emnist.runs.folder import RunFolder
 
 AVERAGE = "average"  # of the runs' probabilities
@@ -84,14 +85,18 @@ class Predictions:
                 print(f"{page[0][0].name}: " + "".join(top[0][0] for _, top in page))
 
 
-def predict_files(arguments: Sequence[str], sheet: bool, ink: str, count: int) -> tuple[Predictions, list[str]]:
-    """Read the pictures among the arguments with the runs before them.
+def predict_files(
+    arguments: Sequence[str], sheet: bool, ink: str, count: int, augment: int = 0
+) -> tuple[Predictions, list[str]]:
+    """Read the pictures among the arguments with the runs before them, averaged over `augment` views of each.
 
     Returns the predictions, and an error for each picture that could not be read. Raises UserError if there is no run
     or no picture.
     """
     if count < 1:
         raise UserError(f"--top={count}: must be at least 1")
+    if not 0 <= augment <= len(VIEWS):
+        raise UserError(f"--augment={augment}: must be from 0 to {len(VIEWS)}")
     runs, pictures = split_arguments(arguments)
     if not pictures:
         raise UserError("no pictures given: name image files, folders of them, or - for a list on standard input")
@@ -102,7 +107,7 @@ def predict_files(arguments: Sequence[str], sheet: bool, ink: str, count: int) -
     predictions = Predictions(characters, runs, count=min(count, len(classifiers[0].classes)))
     if characters:
         images = np.stack([character.image for character in characters])
-        probabilities = [classifier.predict(images) for classifier in classifiers]
+        probabilities = [classifier.predict(images, augment) for classifier in classifiers]
         if len(runs) > 1:
             predictions.runs = [*runs, AVERAGE]
             probabilities.append(average(probabilities))

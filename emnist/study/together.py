@@ -11,6 +11,7 @@ from emnist.study.planning import PlannedRun
 # 0.41, 0.37, 0.33 and 0.31 s, alone 0.6 s.
 AUTO = 25
 STACKABLE = {"mlp"}  # batched convolutions of this size are slower than one after another; see docs/speed.md
+MIXING = {"mixup", "cutmix"}  # augmentations that make shares of classes of the labels, which a stack has no place for
 PRECISIONS = {"auto", "32-true", "bf16-mixed"}
 ACCELERATORS = {"auto", "cpu", "gpu", "cuda"}
 
@@ -35,6 +36,7 @@ def is_stackable(config: dict[str, Any]) -> bool:
     trainer = config["trainer"]
     return (
         config["model"]["name"] in STACKABLE
+        and config["augmentation"].get("name") not in MIXING
         and not config.get("init")  # parts at other rates, or frozen
         and trainer.keys() <= {*TrainerConfig.model_fields, "precision", "accelerator", "devices", "strategy"}
         and trainer.get("precision") in PRECISIONS

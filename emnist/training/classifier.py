@@ -21,6 +21,8 @@ class Diverged(Exception):
 class Classifier(L.LightningModule):
     """Trains a network that maps images to logits: cross-entropy plus penalty, metrics once an epoch.
 
+    Labels are classes, int64 [B], or where an augmentation has mixed them, the share of each class, float [B, classes].
+
     `optimizer`, `scheduler` and `regularization` are the arguments of `build_optimizer`, `build_scheduler`
     and `build_penalty`; `evaluated` names the loaders of the validation loop ("val", "test"); `about` is
     stored in every checkpoint: what `load_run` needs beside the weights. `tuning` is None for fresh weights.

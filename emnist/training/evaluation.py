@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from emnist.analysis.confusion import TYPICAL, most_confident_mistakes, most_confused
+from emnist.data.augmentation import Mixing
+from emnist.data.batches import with_channels
 from emnist.data.module import DataModule
 from emnist.figures import run as figures
 from emnist.figures.explanations import explanations, label_of
@@ -21,6 +24,7 @@ from emnist.training.metrics import METRICS, EpochMetrics
 from emnist.training.recorder import Recorder
 
 EXPLAINED, TYPICAL_EXPLAINED = 24, 8  # test images
+AUGMENTED, TIMES = 8, 11  # training images, each so many times
 
 
 @dataclass
@@ -66,14 +70,38 @@ def test_metrics(tested: Tested | None, labels: Tensor) -> dict[str, float | Non
     return known
 
 
+def augmented_examples(data: DataModule) -> tuple[np.ndarray, np.ndarray]:
+    """A random sample of training images as they are, then augmented several times as in training.
+
+    Returns the images, uint8 [1 + times, N, H, W] or [1 + times, N, 3, H, W], and the share of each class in them,
+    [1 + times, N, classes].
+    """
+    generator = torch.Generator().manual_seed(data.seed)
+    chosen = data.train_indices[torch.randperm(len(data.train_indices), generator=generator)[:AUGMENTED]]
+    originals, labels = data.dataset.train_images[chosen], data.dataset.train_labels[chosen]
+    images = with_channels(originals).float()
+    own = F.one_hot(labels, len(data.dataset.classes)).float()
+    drawn = [(images, own)]
+    for _ in range(TIMES):
+        if isinstance(data.augmentation, Mixing):
+            drawn.append(data.augmentation(images, labels, generator))
+        elif data.augmentation is not None:
+            drawn.append((data.augmentation(images, generator), own))
+    examples, shares = (torch.stack(parts) for parts in zip(*drawn, strict=True))
+    return examples.round().byte().view(-1, *originals.shape).numpy(), shares.numpy()
+
+
 def draw_figures(recorder: Recorder, data: DataModule, tested: Tested | None) -> dict[str, bytes]:
     """The figures of the run for which there is data, as PNG files by name."""
     drawn: dict[str, Figure] = {}
     about = data.dataset.describe()
     if recorder.rows:
         drawn["curves"] = figures.curves(recorder.rows, recorder.best_epoch, f"Measured on {about}")
+    classes = list(data.dataset.classes)
+    if data.augmentation is not None:
+        examples, shares = augmented_examples(data)
+        drawn["augmented"] = figures.augmented(examples, shares, classes, f"Training images of {about}")
     if tested is not None:
-        classes = list(data.dataset.classes)
         images, labels = data.dataset.test_images.numpy(), data.dataset.test_labels.numpy()
         probabilities = tested.probabilities.numpy()
         predicted = probabilities.argmax(1)

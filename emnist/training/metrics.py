@@ -34,11 +34,16 @@ class EpochMetrics(nn.Module):
     def forward(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
         """float [N, classes], int64 [N] → the `METRICS`, of which loss is the cross-entropy.
 
+        Where the labels are mixed, they are the share of each class, float [N, classes]: the loss is that of the
+        mixture, the others count the class with the largest share as the true one.
+
         ece is the expected calibration error of Guo et al., 2017, with 15 bins. In a distributed run the
         metrics are those of all ranks together, unless `synchronize` is false.
         """
-        self.metrics.update(logits.softmax(1), labels)
         self.loss.update(F.cross_entropy(logits, labels), weight=len(labels))
+        if labels.is_floating_point():
+            labels = labels.argmax(1)
+        self.metrics.update(logits.softmax(1), labels)
         rank = ranks(logits, labels)
         self.top3_accuracy.update(rank < 3)
         self.balanced_accuracy.update(rank == 0, labels)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from emnist.data.augmentation import Mixing
 from emnist.data.batches import EVALUATION_BATCH, Batches, with_channels
 from emnist.inference.load import read_checkpoint
 from emnist.models.mlp import MLP
@@ -190,6 +191,7 @@ def gather(batches: Sequence[Batches], index: Tensor, maps: Sequence[torch.Gener
     images, labels = batches[0].images, batches[0].labels
     x = with_channels(images.index_select(0, index.flatten())).float().unflatten(0, index.shape)
     for one, loader, generator in zip(x, batches, maps, strict=False):
+        assert not isinstance(loader.augmentation, Mixing)  # those are trained alone
         if loader.augmentation is not None:
             one.copy_(loader.augmentation(one, generator))
     moments = torch.tensor([(loader.mean, loader.std) for loader in batches], device=x.device)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from emnist.data.augmentation import Affine
+from emnist.data.augmentation.affine import Affine
 from emnist.data.batches import Batches
 
 IMAGES = torch.arange(100, dtype=torch.uint8).view(-1, 1, 1).repeat(1, 28, 28)

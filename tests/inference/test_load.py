@@ -3,6 +3,7 @@ import os
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 import emnist
 from emnist.errors import UserError
@@ -27,6 +28,27 @@ def test_loaded_run_predicts_as_it_did(trained, characters):
 def test_loaded_run_refuses_other_images(trained, images):
     with pytest.raises(ValueError, match=r"give uint8 \[N, 28, 28\]"):
         emnist.load_run(trained.path).predict(images)
+
+
+def test_augmented_predictions_are_the_mean_over_fixed_views(trained, characters):
+    images = characters.test_images[:600]
+    classifier = emnist.load_run(trained.path)
+    assert torch.equal(classifier.predict(images, augment=0), classifier.predict(images))
+    augmented = classifier.predict(images, augment=2)
+    # The first two views are shifted by a pixel to the right and to the left.
+    right, left = F.pad(images, (1, 0))[:, :, :28], F.pad(images, (0, 1))[:, :, 1:]
+    mean = sum(classifier.predict(view) for view in (images, right, left)) / 3
+    torch.testing.assert_close(augmented, mean)
+    every = classifier.predict(images.numpy(), augment=8)
+    assert torch.equal(every, classifier.predict(images, augment=8))
+    assert torch.allclose(every.sum(1), torch.ones(len(images)), atol=1e-5)
+    assert (every.argmax(1) == classifier.predict(images).argmax(1)).float().mean() > 0.7
+
+
+@pytest.mark.parametrize("augment", [-1, 9])
+def test_no_other_number_of_views(trained, characters, augment):
+    with pytest.raises(ValueError, match=f"augment={augment}: give 0 to 8"):
+        emnist.load_run(trained.path).predict(characters.test_images, augment=augment)
 
 
 def test_checkpoint_of_a_stranger_runs_no_code(small, tmp_path):

@@ -53,6 +53,7 @@ def test_together_can_be_switched_off():
         {"scheduler": {"name": None}},
         {"regularization": {"name": "l1", "strength": 1e-5}},
         {"augmentation": {"name": "none"}},
+        {"augmentation": {"name": "random", "count": 2}},
         {"model__dropout": 0},
         {"data__fold": 3},
         {"seed": 8},
@@ -86,6 +87,8 @@ def test_what_may_not_differ_within_a_group(changes):
     "changes",
     [
         {"model__name": "cnn"},
+        {"augmentation": {"name": "mixup", "alpha": 0.2}},
+        {"augmentation": {"name": "cutmix", "alpha": 1}},
         {"trainer__limit_train_batches": 5},
         {"trainer__precision": "16-mixed"},
         {"trainer__accelerator": "mps"},

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import emnist
 from emnist.data.module import DataModule
@@ -99,6 +100,19 @@ def test_figures_are_pictures(trained):
         content = trained.figure(name).read_bytes()
         assert content.startswith(b"\x89PNG")
         assert len(content) > 10_000
+
+
+@pytest.mark.parametrize("kind", ["random", "cutmix"])
+def test_a_run_that_augments_shows_examples(kind, small, tmp_path):
+    result = train_in(tmp_path, *small, f"augmentation={kind}", "trainer.max_epochs=1")
+    assert (tmp_path / "figures/augmented.png").read_bytes().startswith(b"\x89PNG")
+    assert result.test_accuracy > 1 / 47
+    events = EventAccumulator(str(tmp_path), size_guidance={"images": 0}).Reload()
+    assert "figures/augmented" in events.Tags()["images"]
+
+
+def test_a_run_that_does_not_has_none(trained):
+    assert not trained.figure("augmented").exists()
 
 
 def test_nothing_half_written_stays(trained):

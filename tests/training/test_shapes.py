@@ -231,3 +231,14 @@ def test_a_run_starts_from_one_of_the_same_channels(colour, tmp_path):
     assert emnist.load_run(tmp_path / "larger").image_shape == (3, 40, 40)
     with pytest.raises(UserError, match="its network takes images of another size or number of channels"):
         train_in(tmp_path / "grey", *npz(tmp_path, *CNN, *start, shape=(40, 40)))
+
+
+@pytest.mark.parametrize("kind", ["affine", "random", "cutmix"])
+def test_colour_images_are_augmented_in_training_and_in_use(kind, tmp_path):
+    train_in(tmp_path / "run", *npz(tmp_path, *CNN, f"augmentation={kind}"))
+    assert RunFolder(tmp_path / "run").figure("augmented").read_bytes().startswith(b"\x89PNG")
+    classifier, batch = emnist.load_run(tmp_path / "run"), images(5)
+    # The first two views are shifted by a pixel, one to each side.
+    sides = [torch.nn.functional.pad(batch, (1, -1)), torch.nn.functional.pad(batch, (-1, 1))]
+    mean = sum(classifier.predict(view) for view in (batch, *sides)) / 3
+    torch.testing.assert_close(classifier.predict(batch, augment=2), mean)

@@ -113,6 +113,17 @@ def test_each_run_is_as_alone(together, alone, name):
         np.testing.assert_allclose(a, b, atol=2e-3)
 
 
+@pytest.mark.usefixtures("without_figures")
+def test_every_kind_of_augmentation_is_as_alone(glyphs, tmp_path):
+    """Those that mix labels are never trained together: see tests/study/test_together.py."""
+    kinds = ["elastic", "perspective", "stroke", "blur", "noise", "erasing", "combined", "random"]
+    runs = {kind: [*glyphs, f"augmentation={kind}", "trainer.max_epochs=1"] for kind in kinds}
+    run_together(write(tmp_path / "together", runs))
+    for kind, overrides in runs.items():
+        train_in(tmp_path / "alone" / kind, *BASE, *overrides)
+        close(tmp_path / "together" / kind, tmp_path / "alone" / kind)
+
+
 def test_how_many_were_trained_together(together, alone):
     assert {result_of(together / name).together for name in RUNS} == {len(RUNS)}
     assert {result_of(alone / name).together for name in RUNS} == {1}
