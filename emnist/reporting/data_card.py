@@ -101,7 +101,7 @@ def add_facts(document: Document, data: Dataset) -> None:
         ("images", f"{len(data.train_labels):,} for training, {len(data.test_labels):,} for testing"),
         ("size", size_of(data)),
         ("classes", balance(train, data.classes)),
-        ("pixels", f"mean {mean:.4f}, standard deviation {std:.4f} in the training set, from 0 to 1"),
+        ("pixels", f"mean {decimals(mean)}, standard deviation {decimals(std)} in the training set, from 0 to 1"),
         ("fingerprint", data.fingerprint),
     ]
     print(data.name)
@@ -119,6 +119,11 @@ def add_facts(document: Document, data: Dataset) -> None:
 
 def say(name: str, value: str) -> None:
     print(f"  {name:<12}{value}")
+
+
+def decimals(values: float | Sequence[float]) -> str:
+    """One number, or one a channel."""
+    return " / ".join(f"{value:.4f}" for value in np.atleast_1d(values))
 
 
 def size_of(data: Dataset) -> str:
@@ -234,8 +239,8 @@ def add_labels(document: Document, tables: dict[str, pd.DataFrame], data: Datase
     accuracy = (folds.probabilities.argmax(1) == labels).mean()
     document.text(
         f"{count(len(cell.distinct), 'run')} of `{cell.id}` predict training images that they were not trained on, "
-        f"{len(labels):,} in all{missing}, {accuracy:.1%} of them as labelled. By confident learning (Northcutt, Jiang, "
-        f"Chuang, 2021), about {issues.estimated:,} labels ({share:.1%}) are wrong or unclear. `labels.csv` lists "
+        f"{len(labels):,} in all{missing}, {accuracy:.1%} of them as labelled. By confident learning (Northcutt, Jiang "
+        f"and Chuang, 2021), about {issues.estimated:,} labels ({share:.1%}) are wrong or unclear. `labels.csv` lists "
         f"{len(images):,} images, the most suspicious first, numbered from 0 in the order of the training set."
     )
     if not len(images):
