@@ -45,7 +45,7 @@ def write_data_card(keys: Sequence[str], runs: list[Path], near: bool, out: Path
     data = load_dataset(**{key: value for key, value in config.items() if key not in Split.model_fields})
     cell = cell_of(runs, data) if runs else None
 
-    document, tables = Document(f"{data.name}: {data.kind}"), dict[str, pd.DataFrame]()
+    document, tables = Document(data.name), dict[str, pd.DataFrame]()
     add_facts(document, data)
     add_duplicates(document, tables, data, near)
     if cell is not None:
@@ -114,7 +114,7 @@ def add_facts(document: Document, data: Dataset) -> None:
     document.picture("figures/class_counts.png", to_png(figure), f"Number of images of each class of {data.name}")
     with document.fold("Images of each class"):
         rows = [[name, f"{here:,}", f"{there:,}"] for name, here, there in zip(data.classes, train, test, strict=True)]
-        document.table(["class", "training >", "test >"], rows)
+        document.table(["class", "training>", "test>"], rows)
 
 
 def say(name: str, value: str) -> None:
@@ -177,19 +177,20 @@ def add_duplicates(document: Document, tables: dict[str, pd.DataFrame], data: Da
         say("duplicates", f"{len(both):,} {what}, {different:,} with another label")
         names = np.array(data.classes)
         columns = {"kind": kind, "set": of, "image": both[:, 0], "label": names[label], "other_set": like}
-        columns |= {"other_image": both[:, 1], "other_label": names[other], "distance": distance.round(4)}
+        columns |= {"other_image": both[:, 1], "other_label": names[other], "distance": distance.astype(float).round(4)}
         frames.append(pd.DataFrame(columns))
     tables["duplicates.csv"] = pd.concat(frames)
 
     document.heading("Duplicates")
-    document.table(["", "images >", "with another label >"], rows)
+    document.table(["", "images>", "with another label>"], rows)
     if pairs is None:
         document.text("Nearly equal images were not searched.")
         return
     document.text(
         "Images are compared at the same brightness and shifted by up to a pixel. A distance of 1 is what typically "
         "lies between an image and the nearest other one of its class in the training set; nearly equal are images "
-        f"below {NEAR:g}. `duplicates.csv` lists all; images count from 0, in the order of the files."
+        f"below {NEAR:g}; simple strokes, such as a 1, may come so near by chance. `duplicates.csv` lists all, with "
+        "the number of each image in its set, from 0."
     )
     if len(pairs):
         title = f"Pairs of a test image (left) and the nearest training image: labels, distance\n{data.describe()}"
@@ -241,7 +242,7 @@ def add_labels(document: Document, tables: dict[str, pd.DataFrame], data: Datase
         f"{count(len(cell.distinct), 'run')} of `{cell.id}` predict training images that they were not trained on, "
         f"{len(labels):,} in all{missing}, {accuracy:.1%} of them as labelled. By confident learning (Northcutt, Jiang "
         f"and Chuang, 2021), about {issues.estimated:,} labels ({share:.1%}) are wrong or unclear. `labels.csv` lists "
-        f"{len(images):,} images, the most suspicious first, numbered from 0 in the order of the training set."
+        f"{len(images):,} images, the most suspicious first, with their number in the training set, from 0."
     )
     if not len(images):
         return
@@ -251,7 +252,7 @@ def add_labels(document: Document, tables: dict[str, pd.DataFrame], data: Datase
     for label, guess in pairs:
         listed = (given == label) & (issues.suggested == guess)
         rows.append([names[label], names[guess], f"{issues.joint[label, guess]:,}", f"{listed.sum():,}"])
-    document.table(["label", "read as", "estimated images >", "listed >"], rows)
+    document.table(["label", "read as", "estimated images>", "listed>"], rows)
     title = f"given label → what the networks read instead\ntraining images of {data.describe()}"
     shown = zip(images[:SUSPECTS], given, issues.suggested, strict=False)
     sheet = [
