@@ -62,7 +62,7 @@ def explanations(
     def rows(values):
         return [values[i : i + columns] for i in range(0, len(values), columns)]
 
-    return _figure(sheet(rows(pictures), rows(texts), rows(right)), title)
+    return titled(sheet(rows(pictures), rows(texts), rows(right)), title)
 
 
 def side_by_side(
@@ -83,7 +83,7 @@ def side_by_side(
     below = [texts[""], *(texts[name] for name in names)]
     verdicts: list[Sequence[bool | None]] = [[None] * len(images), *(right[name] for name in names)]
     grid = sheet(pictures, below, verdicts)
-    figure = _figure(grid, title, left=70)
+    figure = titled(grid, title, left=70)
     for row, name in enumerate(["", *names]):
         y = grid.shape[0] - (GAP + row * (SIDE + TEXT + GAP) + SIDE / 2)  # from the bottom
         position = 8 / (figure.get_figwidth() * 100), y / (figure.get_figheight() * 100)
@@ -91,7 +91,8 @@ def side_by_side(
     return figure
 
 
-def _figure(grid: np.ndarray, title: str, left: int = 0) -> Figure:
+def titled(grid: np.ndarray, title: str, left: int = 0) -> Figure:
+    """uint8 [H, W, 3], pixel by pixel, under a title and beside an empty margin of `left` pixels."""
     lines = title.splitlines()
     height, width = grid.shape[0], max(grid.shape[1], 8 * max(map(len, lines)))  # of a letter
     top = 14 + 18 * len(lines)
