@@ -193,7 +193,8 @@ def gather(batches: Sequence[Batches], index: Tensor, maps: Sequence[torch.Gener
     for one, loader, generator in zip(x, batches, maps, strict=False):
         assert not isinstance(loader.augmentation, Mixing)  # those are trained alone
         if loader.augmentation is not None:
-            one.copy_(loader.augmentation(one, generator))
+            with torch.autocast(x.device.type, enabled=False):  # maps in bf16 are up to 30 levels of grey off
+                one.copy_(loader.augmentation(one, generator))
     moments = torch.tensor([(loader.mean, loader.std) for loader in batches], device=x.device)
     mean, std = moments.view(len(batches), 2, 1, -1, 1, 1).unbind(1)  # [G, 1, C, 1, 1]
     return x.sub_(255 * mean).mul_(1 / (255 * std)).flatten(2), labels[index]

@@ -12,12 +12,13 @@ import torch
 from omegaconf import OmegaConf
 
 import emnist
+from emnist.data.module import DataModule
 from emnist.runs.folder import RunFolder
 from emnist.runs.result import Result
 from emnist.training import fit
 from emnist.training.job import JobFailed, run_together
 from emnist.training.recorder import Recorder
-from emnist.training.together import Member
+from emnist.training.together import Member, gather
 from tests.fixtures.configuration import configure
 from tests.fixtures.jobs import train_in
 from tests.fixtures.resuming import Killed, die_in, same_runs
@@ -122,6 +123,18 @@ def test_every_kind_of_augmentation_is_as_alone(glyphs, tmp_path):
     for kind, overrides in runs.items():
         train_in(tmp_path / "alone" / kind, *BASE, *overrides)
         close(tmp_path / "together" / kind, tmp_path / "alone" / kind)
+
+
+def test_bf16_leaves_augmented_images_as_they_are_alone(glyphs):
+    config = configured(*BASE, *glyphs, "augmentation=affine", "trainer.precision=bf16-mixed")
+    data = DataModule(**config["data"], augmentation=config["augmentation"], seed=config["seed"])
+    data.place(torch.device("cpu"))
+    batches = data.train_batches(lambda: 0)
+    index = batches.order()[: batches.batch_size].unsqueeze(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        images, _ = gather([batches], index, [batches.augmentation_generator()])
+    alone, _ = next(iter(batches))
+    torch.testing.assert_close(images[0], alone.flatten(1))
 
 
 def test_how_many_were_trained_together(together, alone):
