@@ -350,24 +350,32 @@ def distribution(parameter: Parameter) -> Any:
 
 def add_costs(result: SearchResult) -> None:
     """Enter accuracy and cost of the complete trials whose runs exist, and of the hand-tuned configuration."""
-    classes = next((n for cell in result.cells for run in cell.tested if (n := run.num_classes)), 0)
-    if not classes:  # no run has been tested
+    tested = next((run for cell in result.cells for run in cell.tested if run.num_classes), None)
+    if tested is None or tested.result is None:
         return
+    shape = tested.result.data.image_shape
+    classes = tested.num_classes
     for one in result.outcomes:
         for trial in one.ended:
             cell = one.cells.get(trial.number)
-            if trial.state == COMPLETE and cell is not None and (point := _cost(one.search, trial, cell, classes)):
+            if (
+                trial.state == COMPLETE
+                and cell is not None
+                and (point := _cost(one.search, trial, cell, classes, shape))
+            ):
                 result.costs.append(point)
         if result.reference_cost is None and one.search.reference is not None:
-            result.reference_cost = _cost(one.search, one.search.reference, one.reference, classes)
+            result.reference_cost = _cost(one.search, one.search.reference, one.reference, classes, shape)
 
 
-def _cost(search: Search, trial: Trial, cell: Cell, classes: int) -> CostPoint | None:
+def _cost(
+    search: Search, trial: Trial, cell: Cell, classes: int, image_shape: tuple[int, int, int]
+) -> CostPoint | None:
     """None without a validation accuracy."""
     values = cell.values("val_accuracy")
     if not values:
         return None
-    return CostPoint(search, trial, multiply_accumulates(cell.config["model"], classes), fmean(values))
+    return CostPoint(search, trial, multiply_accumulates(cell.config["model"], classes, image_shape), fmean(values))
 
 
 def pareto_front(points: Iterable[CostPoint]) -> list[CostPoint]:
