@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from optuna.storages import RDBStorage
 
 from emnist.runs.search import RUNNING, Search
 from tests.fixtures.commands import enable_ctrl_c, environment, run_command
@@ -119,34 +117,3 @@ def test_submitit(whole, tmp_path):
     assert code == 0, err
     assert [trial.state for trial in search_of(tmp_path).trials].count("running") == 0
     assert len(search_of(tmp_path).trials) == 5
-
-
-WRITES = ("create_new_trial", "set_trial_user_attr", "set_trial_intermediate_value", "set_trial_state_values")
-
-
-@pytest.mark.parametrize("write", range(3, 48, 9))
-def test_killed_at_a_write_to_the_storage_it_finds_the_same(tmp_path, glyphs, write):
-    """The process ends just before the n-th write, in the middle of asking for a trial, reporting or ending it."""
-    medians = {"median": {"n_startup_trials": 1, "n_warmup_steps": 1}}
-    arguments = [*write_search(tmp_path, trials=3, pruners=medians), *glyphs, "trainer.max_epochs=3"]
-    assert run_command(tmp_path, *arguments, "search.name=whole")[0] == 0
-    shutil.rmtree(tmp_path / "study" / "mlp")
-    child = os.fork()
-    if child == 0:
-        left = itertools.count(write, -1)
-        for name in WRITES:
-            plain = getattr(RDBStorage, name)
-
-            def counted(self, *given, plain=plain, **rest):
-                if next(left) == 0:
-                    os._exit(9)
-                return plain(self, *given, **rest)
-
-            setattr(RDBStorage, name, counted)
-        run_command(tmp_path, *arguments)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 9
-    code, _, err = run_command(tmp_path, *arguments)
-    assert code == 0, err
-    assert outcomes(search_of(tmp_path)) == outcomes(search_of(tmp_path, "whole"))
