@@ -126,7 +126,7 @@ def _add_searches(document: Document, result: SearchResult) -> None:
     document.text(
         "*Best* is the value that chose the winner, with the runs of a trial, and *luck* the part of it that another "
         "training of the same length does not repeat, in points. *Fresh* is the same metric, and *test* "
-        "the test accuracy, of the winner trained in full on other folds and seeds, in the final; the *verdict* is "
+        "the test accuracy, of the winner trained in full with the folds and seeds of the final; the *verdict* is "
         "about these test accuracies against those of the hand-tuned configuration. *Hours* are of training, summed "
         "over runs side by side. A search of several has its verdict for itself, not corrected for their number."
     )
