@@ -335,7 +335,7 @@ def test_wrong_searches_are_one_line(command, untried, arguments, error):
 def test_a_hand_tuned_configuration_that_fails_ends_it(command, untried, tmp_path):
     code, _, err = command(*untried(), "trainer.devices=2", "trainer.strategy=ddp")
     assert code == 1
-    _, line = err.splitlines()
+    line = err.splitlines()[-1]
     assert line.startswith("error: search=tiny: the hand-tuned configuration failed: trainer.devices=2")
     assert search_of(tmp_path).trials == []  # they are not used up
 

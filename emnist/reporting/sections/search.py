@@ -4,9 +4,7 @@ from statistics import fmean
 
 from emnist.analysis.comparison import Row
 from emnist.analysis.search import (
-    HAND_TUNED,
     LEAST_TRIALS,
-    SEARCHED,
     Inflation,
     Outcome,
     SearchResult,
@@ -19,7 +17,7 @@ from emnist.figures import search as figures
 from emnist.figures.style import to_png
 from emnist.reporting.document import PAGE_WIDTH, Document
 from emnist.reporting.wording import count, data_of, model_name, percent, points_of, verdict_of
-from emnist.runs.search import COMPLETE, FAILED, PRUNED, RUNNING, Scalar, Trial
+from emnist.runs.search import COMPLETE, FAILED, HAND_TUNED, PRUNED, RUNNING, SEARCHED, Scalar, Trial
 
 BEST = 10  # trials in the table
 INSTALL = 'pip install "emnist[search]"'
