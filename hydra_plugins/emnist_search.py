@@ -17,7 +17,7 @@ class SearchSweeper(Sweeper):
         try:
             from emnist.search.sweeper import sweep
         except ModuleNotFoundError as error:
-            if error.name != "optuna":
+            if (error.name or "").partition(".")[0] != "optuna":
                 raise
             raise UserError("a search needs Optuna; pip install 'emnist[search]'") from error
         sweep(arguments, *self.search)

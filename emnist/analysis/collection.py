@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -15,7 +15,9 @@ from emnist.runs.identity import cell_id
 from emnist.runs.plan import Plan
 from emnist.runs.result import DIVERGED, Result
 from emnist.runs.search import Search
-from emnist.runs.stored import DamagedFile
+from emnist.runs.stored import DamagedFile, Stored
+
+T = TypeVar("T", bound=Stored)
 
 # How a run can stand, the good ones last.
 UNFINISHED, FAILED, FINISHED = "unfinished", "failed", "finished"
@@ -162,11 +164,10 @@ def collect(folders: list[Path]) -> Collection:
                 runs.setdefault(path.resolve(), run)
                 found += 1
         for path in sorted(folder.rglob("*.json")):
-            if (plan := _read_plan(path)) is not None:
+            if (plan := _read(Plan, path)) is not None:
                 studies.setdefault(path.resolve(), (plan, path.parent))
-        for path in sorted(one.resolve() for one in folder.rglob("search.json")):
-            if (search := _read_search(path)) is not None:
-                searches.setdefault(path, (search, path.parents[2]))
+            elif path.name == "search.json" and (search := _read(Search, path)) is not None:
+                searches.setdefault(path.resolve(), (search, path.resolve().parents[2]))
         if not found:
             raise UserError(f"{folder}: no runs in it; train one with python -m emnist.train")
     return Collection(list(runs.values()), list(studies.values()), list(searches.values()))
@@ -197,15 +198,8 @@ def _read_run(path: Path, base: Path) -> Run | None:
     return Run(folder, name, config, None, None)
 
 
-def _read_plan(path: Path) -> Plan | None:
+def _read(kind: type[T], path: Path) -> T | None:
     try:
-        return Plan.read(path)
-    except DamagedFile:  # of another program: plans are written atomically
-        return None
-
-
-def _read_search(path: Path) -> Search | None:
-    try:
-        return Search.read(path)
-    except DamagedFile:  # of another program: searches are written atomically
+        return kind.read(path)
+    except DamagedFile:  # of another program: ours are written atomically
         return None

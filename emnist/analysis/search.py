@@ -21,7 +21,6 @@ from emnist.inference.cost import multiply_accumulates
 from emnist.runs.identity import fold_and_seed
 from emnist.runs.search import COMPLETE, RUNNING, Parameter, Search, Trial
 
-HAND_TUNED, SEARCHED = "hand-tuned", "searched"  # the values of the factor of a final
 LEAST_TRIALS = 20  # for importances: the best tenth, which they are about, are two of these
 
 
@@ -68,11 +67,6 @@ class Outcome:
     reference_again: Cell
 
     @property
-    def sign(self) -> int:
-        """1 if high values of the metric are good, else -1."""
-        return 1 if self.search.direction == "maximize" else -1
-
-    @property
     def ended(self) -> list[Trial]:
         """The trials that have ended, in that order."""
         over = [trial for trial in self.search.trials if trial.state != RUNNING]
@@ -93,8 +87,9 @@ class Outcome:
         seconds, best = 0.0, None
         for trial in self.ended:
             seconds += trial.seconds
-            if trial.state == COMPLETE and trial.value is not None:
-                best = trial.value if best is None or self.search.better(trial.value, best) else best
+            value = trial.value if trial.state == COMPLETE else None
+            if value is not None and (best is None or self.search.sign * (value - best) > 0):
+                best = value
             steps.append(Step(trial, seconds / 3600, best))
         return steps
 
@@ -133,7 +128,7 @@ class Outcome:
             here, there = ({name: value for name, value in runs.items() if name in unseen} for runs in (here, there))
         if winner is None or winner.value is None or not here or self.found_nothing:
             return None
-        result = Inflation(self.sign, winner.value, fmean(here.values()), len(here), bool(unseen))
+        result = Inflation(self.search.sign, winner.value, fmean(here.values()), len(here), bool(unseen))
         if reference is None or reference.value is None or not there:
             return result
         result.reference = reference.value, fmean(there.values())
@@ -174,7 +169,7 @@ class SearchResult:
 
     @property
     def sign(self) -> int:
-        return self.outcomes[0].sign
+        return self.search.sign
 
     @property
     def reference(self) -> Trial | None:
@@ -317,10 +312,9 @@ def importance(search: Search, trials: Sequence[Trial]) -> dict[str, float] | No
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # or it reports a new study
     distributions = {name: distribution(parameter) for name, parameter in search.space.items()}
     study = optuna.create_study(direction=search.direction)
-    sign = 1 if search.direction == "maximize" else -1
     for trial in trials:
         own = {name: distributions[name] for name in trial.parameters}
-        value = reached(trial, sign)
+        value = reached(trial, search.sign)
         if value is not None:
             study.add_trial(optuna.trial.create_trial(value=value, params=trial.parameters, distributions=own))
     present = [name for name in search.space if sum(name in trial.parameters for trial in trials) > 1]

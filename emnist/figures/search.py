@@ -14,10 +14,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from emnist.analysis.search import HAND_TUNED, SearchResult, metric_name, reached, sampler_name, scale_of
+from emnist.analysis.search import SearchResult, metric_name, reached, sampler_name, scale_of
 from emnist.figures.study import LINE_COLORS, wrapped
 from emnist.figures.style import DPI, WIDTH, WRONG
-from emnist.runs.search import COMPLETE, PRUNED, Parameter, Scalar, Trial
+from emnist.runs.search import COMPLETE, HAND_TUNED, PRUNED, Parameter, Scalar, Trial
 
 HIDDEN = 0.25  # of the complete trials may be worse than what an axis shows, so that it tells the others apart
 FRONT = 10  # trials in front of the others in parallel coordinates

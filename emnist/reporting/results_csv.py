@@ -6,10 +6,11 @@ import pandas as pd
 
 from emnist.analysis.collection import Cell, Run
 from emnist.analysis.comparison import StudyResult
-from emnist.analysis.search import HAND_TUNED, SearchResult
+from emnist.analysis.search import SearchResult
 from emnist.analysis.settings import differing_settings
 from emnist.reporting.wording import describe_cell
 from emnist.runs.identity import fold_and_seed
+from emnist.runs.search import HAND_TUNED
 
 COPIED = ["val_accuracy", "test_accuracy", "test_top3_accuracy", "test_macro_f1", "test_ece", "test_loss"]
 COPIED += ["best_epoch", "epochs", "stopped", "parameters"]  # all from result.json

@@ -78,6 +78,13 @@ class RunFolder:
         with self.metrics.open(newline="") as file:
             return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
 
+    def read_best_epoch(self) -> dict[str, float] | None:
+        """The row of metrics.csv of the best epoch; None before a result, and if the first epoch diverged."""
+        result = self.read_result()
+        if result is None or result.best_epoch is None:
+            return None
+        return self.read_metrics()[result.best_epoch - 1]
+
     def read_predictions(self, *names: str) -> list[np.ndarray] | None:
         """Arrays of predictions.npz: `label` and `predicted` int64 [N], `probabilities` float32 [N, classes].
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from emnist.runs.stored import Stored
 
 Scalar = bool | int | float | str
+HAND_TUNED, SEARCHED = "hand-tuned", "searched"  # the values of the factor of a final
 State = Literal["running", "complete", "pruned", "failed"]
 RUNNING: State = "running"
 COMPLETE: State = "complete"
@@ -66,12 +67,13 @@ class Search(Stored):
     fresh: list[str] = Field(default_factory=list)  # names of the final's runs; both are trained there as trials, too
     trials: list[Trial] = Field(default_factory=list)
 
-    def better(self, value: float, other: float) -> bool:
-        return value > other if self.direction == "maximize" else value < other
+    @property
+    def sign(self) -> int:
+        """1 if high values of the metric are good, else -1."""
+        return 1 if self.direction == "maximize" else -1
 
     @property
     def best(self) -> Trial | None:
         """The first complete trial with the best value."""
         complete = [trial for trial in self.trials if trial.state == COMPLETE and trial.value is not None]
-        sign = -1 if self.direction == "maximize" else 1
-        return min(complete, key=lambda trial: sign * (trial.value or 0.0), default=None)
+        return max(complete, key=lambda trial: self.sign * (trial.value or 0.0), default=None)

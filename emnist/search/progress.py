@@ -1,29 +1,25 @@
 """What a search says while it goes on: a line a trial."""
 
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
 from emnist.errors import UserError
 from emnist.runs.search import COMPLETE, FAILED, PRUNED, RUNNING, Search, Trial
+from emnist.study.progress import WIDTH, repeating
 
 INTERVAL = 0.5  # seconds between two looks at search.json
-WIDTH = 100  # of the table where there is no terminal
 SHOWN = 5  # trials in the table
-T = TypeVar("T")
 
 
 @contextmanager
 def watch(path: Path, planned: int | None) -> Iterator[None]:
     """Print a line on stderr for each trial that ends, whichever process trains it; `planned` are the trials in all."""
     told = {trial.number for trial in ended(Search.read(path))}
-    over = threading.Event()
 
     def look() -> None:
         with suppress(UserError):
@@ -33,17 +29,10 @@ def watch(path: Path, planned: int | None) -> Iterator[None]:
                     told.add(trial.number)
                     print(line(search, trial, planned), file=sys.stderr, flush=True)
 
-    def loop() -> None:
-        while not over.wait(INTERVAL):
-            look()
-
-    thread = threading.Thread(target=loop, daemon=True)
-    thread.start()
     try:
-        yield
+        with repeating(look, INTERVAL):
+            yield
     finally:
-        over.set()
-        thread.join()
         look()
 
 
@@ -75,7 +64,7 @@ def print_best(search: Search) -> None:
         "trial", search.metric, "parameters", title=f"search {search.name}: {states}, {hours:.2f} h of training"
     )
     complete = [trial for trial in search.trials if trial.state == COMPLETE and trial.value is not None]
-    complete.sort(key=lambda trial: trial.value or 0.0, reverse=search.direction == "maximize")
+    complete.sort(key=lambda trial: -search.sign * (trial.value or 0.0))
     for trial in complete[:SHOWN]:
         table.add_row(str(trial.number), shown(search, trial.value), " ".join(trial.overrides))
     if search.reference and search.reference.value is not None:
@@ -86,4 +75,4 @@ def print_best(search: Search) -> None:
 def shown(search: Search, value: float | None) -> str:
     if value is None:
         return "–"
-    return f"{value:.4f}" if search.metric in ("val_loss", "val_ece") else f"{value:.2%}"
+    return f"{value:.4f}" if search.metric.endswith("loss") else f"{value:.2%}"

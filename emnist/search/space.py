@@ -8,7 +8,7 @@ model.neurons: tag(log, int(interval(32, 512)))
 
 import math
 import random
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -119,7 +119,9 @@ def fit_to_command(
 def suggest(trial: Trial, space: Space, fixed: Mapping[str, str]) -> dict[str, Scalar]:
     """Ask for the parameters of a trial whose conditions hold; numbers have four digits, as they are used."""
     parameters: dict[str, Scalar] = {}
-    for name, parameter in _holding(space, fixed, parameters):
+    for name, parameter in space.items():
+        if not holds(parameter, space, fixed, parameters):
+            continue
         if parameter.kind == "categorical":
             parameters[name] = trial.suggest_categorical(name, list(parameter.choices or []))  # type: ignore[assignment]
         elif parameter.kind == "int":
@@ -165,12 +167,6 @@ def holds(parameter: Parameter, space: Space, fixed: Mapping[str, str], chosen: 
     """Whether the condition of a parameter holds for what has been chosen before it."""
     values = {**fixed, **{space[name].key: str(value) for name, value in chosen.items()}}
     return all(values.get(key) in list(map(str, allowed)) for key, allowed in (parameter.when or {}).items())
-
-
-def _holding(space: Space, fixed: Mapping[str, str], chosen: Mapping[str, Scalar]) -> Iterator[tuple[str, Parameter]]:
-    for name, parameter in space.items():
-        if holds(parameter, space, fixed, chosen):
-            yield name, parameter
 
 
 def _may_hold(parameter: Parameter, fixed: Mapping[str, str]) -> bool:

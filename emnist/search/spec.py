@@ -9,7 +9,7 @@ from emnist.checks import STRICT, Count, NonNegative, Seed, validate
 from emnist.errors import UserError
 from emnist.search.space import Space, read_space
 from emnist.study.overrides import key_of
-from emnist.study.spec import EachOnce, OneOrMore, Study, seconds
+from emnist.study.spec import EachOnce, OneOrMore, folds_and_seeds, seconds
 
 METRICS = ("val_accuracy", "val_top3_accuracy", "val_macro_f1", "val_loss", "val_ece")
 TO_BE_MINIMIZED = ("val_loss", "val_ece")
@@ -85,29 +85,19 @@ class SearchSpec(BaseModel):
     @property
     def runs(self) -> list[tuple[int | None, int]]:
         """Fold and seed of each run of a trial."""
-        return self._study(self.folds, self.seeds).runs
+        return list(folds_and_seeds(self.folds, self.seeds, self.seeding, self.all_folds))
 
     @property
     def final_runs(self) -> list[tuple[int | None, int]]:
         """Of the final; empty without one."""
-        return [] if self.final is None else self._study(self.final_folds, self.final.seeds).runs
+        seeds = [] if self.final is None else self.final.seeds
+        return list(folds_and_seeds(self.final_folds, seeds, self.seeding, self.all_folds))
 
     @property
     def final_folds(self) -> list[int]:
         if self.final is None or self.final.folds is None:
             return list(range(self.all_folds))
         return self.final.folds
-
-    def _study(self, folds: list[int], seeds: list[int]) -> Study:
-        """The study whose cells have these runs."""
-        return Study(
-            reference=self.reference,
-            folds=list(folds),
-            seeds=seeds,
-            seeding=self.seeding,
-            factors={},
-            all_folds=self.all_folds,
-        )
 
     @property
     def settings(self) -> dict[str, Any]:

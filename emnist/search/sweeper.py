@@ -1,6 +1,5 @@
 """A search as a Hydra multirun: its workers are the jobs of Hydra's launcher, and take trials until none is left."""
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -30,12 +29,11 @@ from emnist.search.spec import SearchSpec, read_search
 from emnist.search.trials import Trials
 from emnist.search.worker import Setting, Worker
 from emnist.study.compose import Compose, fingerprint
-from emnist.study.launch import Worker as StudyWorker
-from emnist.study.launch import absolute, launch
+from emnist.study.launch import absolute
 from emnist.study.overrides import merge, parsed, quoted
-from emnist.study.planning import planned_cell, planned_run
+from emnist.study.planning import Step, planned_cell, planned_run
 from emnist.study.progress import print_summary
-from emnist.study.sweeper import check_reference
+from emnist.study.sweeper import check_reference, chosen, train
 from emnist.training.job import JobFailed
 
 MISSING = "???"  # of a configuration's keys that don't exist
@@ -43,11 +41,7 @@ MISSING = "???"  # of a configuration's keys that don't exist
 
 def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> None:
     """Search, or go on with a search. Raises JobFailed if runs of the final failed."""
-    for logger in ("hydra", "hydra_plugins"):
-        logging.getLogger(logger).setLevel(logging.WARNING)  # else a line a job
-    name = config.hydra.runtime.choices.get("search")
-    if name is None:
-        raise UserError("hydra/sweeper=search: no search chosen; search=mlp, for example, also chooses the sweeper")
+    name = chosen("search", config)
     if config.hydra.runtime.choices.get("study") is not None:
         raise UserError("give a study or a search, not both")
     setting, lasting, parameters = read(name, arguments, Compose(config, context))
@@ -75,7 +69,7 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
         fresh = [run_name(*run) for run in spec.final_runs]
         trials.describe(final=planner.plan.study, winner=record.best.number, fresh=fresh)
         again = final.repeats(spec, setting.start, record.best, setting.cells, setting.compose)
-        failures = final.train(planner, again, config, context)
+        failures = train(planner.name, planner.steps_with(again), planner.study.together, config, context)
     except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns the first into the second
         print(f"search={name}: interrupted; the same command resumes it", file=sys.stderr)
         raise SystemExit(1) from end
@@ -185,13 +179,7 @@ def train_reference(name: str, setting: Setting, config: DictConfig, context: Hy
     spec = setting.spec
     cell = planned_cell(setting.start, setting.compose, fingerprint)
     runs = [planned_run(setting.cells, cell, fold, seed) for fold, seed in spec.runs]
-    missing = [[run] for run in runs if not RunFolder(run.path).result.exists()]
-    if missing:
-        print(f"{spec.name}: training the hand-tuned configuration", file=sys.stderr, flush=True)
-        worker = StudyWorker(stacks=False)
-        for (run,) in missing:
-            RunFolder(run.path).failure.unlink(missing_ok=True)
-        launch(missing, Plugins.instance().instantiate_launcher(context, worker, config), worker)
+    train(f"{spec.name}: hand-tuned", [Step(runs, 0)], "off", config, context)
     trial = Trial(number=-1, state=COMPLETE, parameters={}, overrides=list(setting.start), cell=cell.id)
     for run in runs:
         folder = RunFolder(run.path)
@@ -200,10 +188,11 @@ def train_reference(name: str, setting: Setting, config: DictConfig, context: Hy
             failure = folder.read_failure()
             reason = failure.error if failure else "its process died"
             raise UserError(f"search={name}: the hand-tuned configuration failed: {reason}")
-        if result.best_epoch is None:
+        best = folder.read_best_epoch()
+        if best is None:
             trial.state, trial.reason = FAILED, DIVERGED
             return trial
-        trial.values.append(folder.read_metrics()[result.best_epoch - 1][spec.metric])
+        trial.values.append(best[spec.metric])
         trial.seconds += result.duration_s
     trial.value = fmean(trial.values)
     return trial

@@ -4,14 +4,13 @@ import os
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from emnist.analysis.racing import gap, loses
 from emnist.errors import UserError, describe
-from emnist.inference.load import read_checkpoint
 from emnist.runs.folder import RunFolder
 from emnist.runs.identity import run_name
 from emnist.runs.result import DIVERGED
@@ -24,7 +23,9 @@ from emnist.study.launch import locked
 from emnist.study.overrides import merge
 from emnist.study.planning import PlannedRun, planned_cell, planned_run
 from emnist.training.job import JobFailed, run_job
-from emnist.training.recorder import Recorder
+
+if TYPE_CHECKING:  # imports torch, which errors in the search's file needn't wait for
+    from emnist.training.recorder import Recorder
 
 FAILURES = 5  # in a row: then something other than the parameters is wrong
 
@@ -73,11 +74,7 @@ class Worker:
         return self.setting.trials()
 
     def __getstate__(self) -> dict:
-        return {
-            "setting": self.setting,
-            "spec": self.spec,
-            "only": self.only,
-        }  # each process opens the storage for itself
+        return {name: value for name, value in vars(self).items() if name != "trials"}  # each opens the storage anew
 
     def train(self, claimed: Claimed) -> None:
         """Train the runs of a trial until they are complete, or it is pruned or has failed."""
@@ -98,9 +95,10 @@ class Worker:
             about = {"cell": cell.id, "values": values, "seconds": seconds}
             if result is None:
                 return self.trials.end(claimed, FAILED, **about, reason=reason)
-            if result.best_epoch is None:
+            best = RunFolder(run.path).read_best_epoch()
+            if best is None:
                 return self.trials.end(claimed, PRUNED, **about, reason=DIVERGED)
-            values.append(self.curve(run.path)[result.best_epoch - 1])
+            values.append(best[self.spec.metric])
             if i + 1 < len(runs) and (lost := self.race(runs[: i + 1])) is not None:
                 value, reason = lost
                 return self.trials.end(claimed, PRUNED, **about, value=value, reason=reason)
@@ -135,13 +133,18 @@ class Worker:
 
     def interrupted(self, path: Path) -> tuple[list[float], float]:
         """The learning curve and the seconds of training of a run as last.ckpt has it, from which it is resumed."""
+        import torch
+
+        from emnist.inference.load import read_checkpoint
+        from emnist.training.recorder import Recorder
+
         last = RunFolder(path).last
         if not last.exists():
             return [], 0.0
         recorded = read_checkpoint(last, torch.device("cpu"))["callbacks"][Recorder(RunFolder(path)).state_key]
         return [row[self.spec.metric] for row in recorded["rows"]], recorded["seconds"]
 
-    def goes_on(self, claimed: Claimed, recorder: Recorder) -> bool:
+    def goes_on(self, claimed: Claimed, recorder: "Recorder") -> bool:
         curve = [row[self.spec.metric] for row in recorder.rows]
         return self.trials.report(claimed, curve, recorder.seconds, is_last=False)
 

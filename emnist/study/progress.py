@@ -4,7 +4,7 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import fmean
@@ -60,20 +60,11 @@ class Progress:
         self.folders, self.later = [RunFolder(path) for path in runs], later
         self.done |= {folder.path for folder in self.folders if folder.result.exists()}
         self.stamps = {folder.path: folder.last_write for folder in self.folders}
-        over = threading.Event()
-
-        def look() -> None:
-            while not over.wait(INTERVAL):
-                self.update()
-
-        thread = threading.Thread(target=look, daemon=True)
         self.update(settled=True)
-        thread.start()
         try:
-            yield
+            with repeating(self.update, INTERVAL):
+                yield
         finally:
-            over.set()
-            thread.join()
             self.update(settled=True)
 
     def update(self, settled: bool = False) -> None:
@@ -113,6 +104,24 @@ class Progress:
                 self.failures[folder.path] = failure.error
                 line = f"failed: {folder.path}: {failure.error}"
                 self.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+@contextmanager
+def repeating(look: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call `look` every so many seconds, in a thread."""
+    over = threading.Event()
+
+    def loop() -> None:
+        while not over.wait(seconds):
+            look()
+
+    thread = threading.Thread(target=loop, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def print_summary(plan: Plan, folder: Path) -> None:

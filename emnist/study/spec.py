@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator
@@ -52,6 +53,15 @@ EachOnce = AfterValidator(_each_once)
 OneOrMore = BeforeValidator(_as_list)
 
 
+def folds_and_seeds(
+    folds: Sequence[int | None], seeds: Iterable[int], seeding: str, all_folds: int
+) -> Iterator[tuple[int | None, int]]:
+    """Fold and seed of each run: the first seed in every fold, then the next; nested, no two folds share a seed."""
+    for seed in seeds:
+        for fold in folds:
+            yield fold, seed if seeding == "crossed" or fold is None else seed * all_folds + fold
+
+
 class Value(BaseModel):
     """One value of a factor."""
 
@@ -97,12 +107,8 @@ class Study(BaseModel):
     def first_runs(self, count: int) -> list[tuple[int | None, int]]:
         """So many runs of a cell, with seeds beyond those of the study as needed."""
         more = itertools.count(max(self.seeds) + 1)
-        seeds = (seed for seed in itertools.chain(self.seeds, more))
-        runs = ((fold, self._seed(fold, seed)) for seed in seeds for fold in self.folds)
-        return list(itertools.islice(runs, count))
-
-    def _seed(self, fold: int | None, seed: int) -> int:
-        return seed if self.seeding == "crossed" or fold is None else seed * self.all_folds + fold
+        every = folds_and_seeds(self.folds, itertools.chain(self.seeds, more), self.seeding, self.all_folds)
+        return list(itertools.islice(every, count))
 
     def wanted(self, factor: str) -> list[str]:
         """Labels of the factor's values that are to be trained."""

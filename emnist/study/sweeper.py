@@ -2,8 +2,9 @@
 
 import logging
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
@@ -17,7 +18,7 @@ from emnist.study.compose import Compose, dataset, fingerprint
 from emnist.study.deciding import DecidingPlanner
 from emnist.study.launch import Worker, launch
 from emnist.study.overrides import merge, shared_overrides
-from emnist.study.planning import Planner
+from emnist.study.planning import Planner, Step
 from emnist.study.progress import Progress, print_summary
 from emnist.study.spec import read_study
 from emnist.study.together import groups
@@ -26,12 +27,7 @@ from emnist.training.job import JobFailed
 
 def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> None:
     """Train the missing runs of the study. Raises JobFailed if runs failed, after all others have ended."""
-    for logger in ("hydra", "hydra_plugins"):
-        logging.getLogger(logger).setLevel(logging.WARNING)  # else a line a job
-    name = config.hydra.runtime.choices.get("study")
-    if name is None:
-        raise UserError("hydra/sweeper=study: no study chosen; study=mlp, for example, also chooses the sweeper")
-
+    name = chosen("study", config)
     split = validate(Split, {key: config.data[key] for key in Split.model_fields if key in config.data}, "data.")
     study = read_study(name, cast(dict[str, Any], OmegaConf.to_container(config.study, resolve=True)), split.folds)
     start = merge(study.reference, shared_overrides(arguments, context.config_loader))
@@ -39,24 +35,42 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
     planner = DecidingPlanner(*parts, test_images=test_images(config.data)) if study.decide else Planner(*parts)
     reference = planner.reference.config
     check_reference(f"study={name}", {**reference, "data": {**reference["data"], "fold": study.folds[0]}})
-    worker = Worker(stacks=study.together != "off")
-    launcher = Plugins.instance().instantiate_launcher(context, worker, config)
     try:
-        with Progress(name) as progress:
-            for step in planner.steps():
-                missing = step.missing
-                for run in missing:
-                    RunFolder(run.path).failure.unlink(missing_ok=True)  # failed runs get another chance
-                with progress.watch([run.path for run in step.runs], step.later):
-                    launch(list(groups(missing, study.together)), launcher, worker)
+        failures = train(name, planner.steps(), study.together, config, context)
     except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns the first into the second
         print(f"study={name}: interrupted; the same command resumes it", file=sys.stderr)
         raise SystemExit(1) from end
     print_summary(planner.plan, planner.folder)
     if isinstance(planner, DecidingPlanner) and planner.not_reached:
         print(f"the budget ended before {planner.not_reached} verdicts; with a larger one the same command continues")
-    if progress.failures:
-        raise JobFailed(f"{len(progress.failures)} runs failed")
+    if failures:
+        raise JobFailed(f"{len(failures)} runs failed")
+
+
+def chosen(kind: str, config: DictConfig) -> str:
+    """The name of the study or search. Raises UserError if there is none."""
+    for logger in ("hydra", "hydra_plugins"):
+        logging.getLogger(logger).setLevel(logging.WARNING)  # else a line a job
+    name = config.hydra.runtime.choices.get(kind)
+    if name is None:
+        raise UserError(f"hydra/sweeper={kind}: no {kind} chosen; {kind}=mlp, for example, also chooses the sweeper")
+    return name
+
+
+def train(
+    name: str, steps: Iterable[Step], together: Literal["auto", "off"] | int, config: DictConfig, context: HydraContext
+) -> dict[Path, str]:
+    """Train the missing runs of these steps. Returns why runs failed, by folder."""
+    worker = Worker(stacks=together != "off")
+    launcher = Plugins.instance().instantiate_launcher(context, worker, config)
+    with Progress(name) as progress:
+        for step in steps:
+            missing = step.missing
+            for run in missing:
+                RunFolder(run.path).failure.unlink(missing_ok=True)  # failed runs get another chance
+            with progress.watch([run.path for run in step.runs], step.later):
+                launch(list(groups(missing, together)), launcher, worker)
+    return progress.failures
 
 
 def test_images(data: DictConfig) -> int:

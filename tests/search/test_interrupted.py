@@ -1,19 +1,14 @@
 """Searches whose processes are killed, and those with several workers."""
 
 import itertools
-import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from optuna.storages import RDBStorage
 
 from emnist.runs.search import RUNNING, Search
-from tests.fixtures.commands import enable_ctrl_c, environment, run_command
+from tests.fixtures.commands import interrupted, kill_a_worker, run_command, start_command, wait_for
 from tests.fixtures.searching import outcomes, search_of, write_search
 
 LONG = ["trainer.max_epochs=6", "model.dropout=0.2"]  # so that a process can be killed in the middle of a run
@@ -30,29 +25,9 @@ def whole(tmp_path_factory, glyphs) -> tuple[Path, list[str]]:
     return folder, arguments
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen:
-    folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "emnist.train", *arguments]
-    return subprocess.Popen(
-        command, cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True, preexec_fn=enable_ctrl_c
-    )
-
-
-def wait_for(condition, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def found(folder: Path) -> Search | None:
     path = folder / "study" / "search" / "tiny_tpe_0" / "search.json"
     return Search.read(path) if path.exists() else None
-
-
-def ended(folder: Path) -> int:
-    search = found(folder)
-    return 0 if search is None else sum(trial.state != RUNNING for trial in search.trials)
 
 
 def is_training(folder: Path, number: int) -> bool:
@@ -65,7 +40,7 @@ def test_killed_again_and_again_it_finds_the_same(whole, tmp_path):
     folder, arguments = whole
     here = tmp_path / "killed"
     for number in (0, 1, 3):
-        process = start(here, *arguments)
+        process = start_command(here, *arguments)
         wait_for(lambda number=number, process=process: is_training(here, number) or process.poll() is not None)
         time.sleep(0.2 * number)
         process.kill()
@@ -80,13 +55,9 @@ def test_killed_again_and_again_it_finds_the_same(whole, tmp_path):
 def test_a_killed_worker_is_replaced_and_two_workers_do_each_trial_once(whole, tmp_path):
     _, arguments = whole
     here = tmp_path / "here"
-    process = start(here, *arguments, *TWO)
+    process = start_command(here, *arguments, *TWO)
     wait_for(lambda: is_training(here, 1) or process.poll() is not None)
-    workers = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "loky"], capture_output=True, text=True)
-    for pid in map(int, workers.stdout.split()):
-        if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes():  # loky's own, which trains nothing
-            os.kill(pid, signal.SIGKILL)
-            break
+    kill_a_worker(process)
     _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     search = search_of(here)
@@ -100,16 +71,9 @@ def test_a_killed_worker_is_replaced_and_two_workers_do_each_trial_once(whole, t
 
 def test_ctrl_c(whole, tmp_path):
     here = tmp_path / "here"
-    process = start(here, *whole[1], "trainer.max_epochs=500")
+    process = start_command(here, *whole[1], "trainer.max_epochs=500")
     wait_for(lambda: any(here.rglob("last.ckpt")) or process.poll() is not None)
-    process.send_signal(signal.SIGINT)
-    try:
-        _, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 1
-    assert err.splitlines()[-1] == "search=tiny: interrupted; the same command resumes it"
-    assert "Traceback" not in err
+    assert interrupted(process)[-1] == "search=tiny: interrupted; the same command resumes it"
 
 
 def test_submitit(whole, tmp_path):
@@ -119,34 +83,3 @@ def test_submitit(whole, tmp_path):
     assert code == 0, err
     assert [trial.state for trial in search_of(tmp_path).trials].count("running") == 0
     assert len(search_of(tmp_path).trials) == 5
-
-
-WRITES = ("create_new_trial", "set_trial_user_attr", "set_trial_intermediate_value", "set_trial_state_values")
-
-
-@pytest.mark.parametrize("write", range(3, 48, 9))
-def test_killed_at_a_write_to_the_storage_it_finds_the_same(tmp_path, glyphs, write):
-    """The process ends just before the n-th write, in the middle of asking for a trial, reporting or ending it."""
-    medians = {"median": {"n_startup_trials": 1, "n_warmup_steps": 1}}
-    arguments = [*write_search(tmp_path, trials=3, pruners=medians), *glyphs, "trainer.max_epochs=3"]
-    assert run_command(tmp_path, *arguments, "search.name=whole")[0] == 0
-    shutil.rmtree(tmp_path / "study" / "mlp")
-    child = os.fork()
-    if child == 0:
-        left = itertools.count(write, -1)
-        for name in WRITES:
-            plain = getattr(RDBStorage, name)
-
-            def counted(self, *given, plain=plain, **rest):
-                if next(left) == 0:
-                    os._exit(9)
-                return plain(self, *given, **rest)
-
-            setattr(RDBStorage, name, counted)
-        run_command(tmp_path, *arguments)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 9
-    code, _, err = run_command(tmp_path, *arguments)
-    assert code == 0, err
-    assert outcomes(search_of(tmp_path)) == outcomes(search_of(tmp_path, "whole"))

@@ -43,12 +43,12 @@ def test_a_sampler_that_learns_finds_better_ones(name):
 
 @pytest.mark.parametrize("name", sorted(SAMPLERS))
 def test_all_options_of_the_configuration_exist(name):
-    build_sampler(name, PINNED["samplers"][name], 0, 0)
+    assert isinstance(build_sampler(name, PINNED["samplers"][name], 0, 0), SAMPLERS[name])
 
 
 @pytest.mark.parametrize("name", sorted(PRUNERS))
 def test_all_pruners_of_the_configuration_exist(name):
-    build_pruner(name, PINNED["pruners"][name], epochs=10)
+    assert isinstance(build_pruner(name, PINNED["pruners"][name], epochs=10), PRUNERS[name])
 
 
 @pytest.mark.parametrize(

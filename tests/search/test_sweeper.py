@@ -1,6 +1,8 @@
 """Searches through the command line, on a few drawn characters."""
 
 import shutil
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from emnist.runs.folder import RunFolder
 from emnist.runs.plan import Plan
 from emnist.search.space import read_space
 from emnist.search.sweeper import parameters_of, value_in
-from tests.fixtures.commands import error_line, run_command
+from tests.fixtures.commands import environment, error_line, run_command
 from tests.fixtures.configuration import configure
 from tests.fixtures.searching import outcomes, search_of, write_search
 from tests.fixtures.studies import write_study
@@ -333,9 +335,22 @@ def test_wrong_searches_are_one_line(command, untried, arguments, error):
 def test_a_hand_tuned_configuration_that_fails_ends_it(command, untried, tmp_path):
     code, _, err = command(*untried(), "trainer.devices=2", "trainer.strategy=ddp")
     assert code == 1
-    _, line = err.splitlines()
+    line = err.splitlines()[-1]
     assert line.startswith("error: search=tiny: the hand-tuned configuration failed: trainer.devices=2")
     assert search_of(tmp_path).trials == []  # they are not used up
+
+
+def test_without_optuna(tmp_path):
+    code = "import sys; sys.modules['optuna'] = None; from emnist.train import main; main()"
+    run = subprocess.run(
+        [sys.executable, "-c", code, "-m", "search=mlp"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment(),
+    )
+    assert run.returncode == 1
+    assert error_line(run.stderr) == "error: a search needs Optuna; pip install 'emnist[search]'"
 
 
 def test_without_m(command, untried):

@@ -4,9 +4,7 @@ from statistics import fmean
 
 from emnist.analysis.comparison import Row
 from emnist.analysis.search import (
-    HAND_TUNED,
     LEAST_TRIALS,
-    SEARCHED,
     Inflation,
     Outcome,
     SearchResult,
@@ -19,7 +17,7 @@ from emnist.figures import search as figures
 from emnist.figures.style import to_png
 from emnist.reporting.document import PAGE_WIDTH, Document
 from emnist.reporting.wording import count, data_of, model_name, percent, points_of, verdict_of
-from emnist.runs.search import COMPLETE, FAILED, PRUNED, RUNNING, Scalar, Trial
+from emnist.runs.search import COMPLETE, FAILED, HAND_TUNED, PRUNED, RUNNING, SEARCHED, Scalar, Trial
 
 BEST = 10  # trials in the table
 INSTALL = 'pip install "emnist[search]"'
@@ -126,7 +124,7 @@ def _add_searches(document: Document, result: SearchResult) -> None:
     document.text(
         "*Best* is the value that chose the winner, with the runs of a trial, and *luck* the part of it that another "
         "training of the same length does not repeat, in points. *Fresh* is the same metric, and *test* "
-        "the test accuracy, of the winner trained in full on other folds and seeds, in the final; the *verdict* is "
+        "the test accuracy, of the winner trained in full with the folds and seeds of the final; the *verdict* is "
         "about these test accuracies against those of the hand-tuned configuration. *Hours* are of training, summed "
         "over runs side by side. A search of several has its verdict for itself, not corrected for their number."
     )
