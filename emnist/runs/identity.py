@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 # Keys of `data` that earlier versions lack, with the value that changes nothing.
-LATER = {"sampling": "natural", "per_class": None}
+LATER = {"sampling": "natural", "per_class": None, "classes": None}
 
 
 def cell_id(config: dict[str, Any], fingerprint: str = "") -> str:

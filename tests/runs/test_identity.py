@@ -23,9 +23,11 @@ def test_a_cell_keeps_its_name_from_version_to_version():
 
 def test_a_neutral_key_of_a_later_version_is_no_other_cell():
     config = OmegaConf.to_container(configure("model=mlp"), resolve=True)
-    before = {**config, "data": {key: value for key, value in config["data"].items() if key != "sampling"}}
+    later = ("sampling", "per_class", "classes")
+    before = {**config, "data": {key: value for key, value in config["data"].items() if key not in later}}
     assert cell_id(config) == cell_id(before)
-    assert cell("data.sampling=balanced") != cell()
+    others = [cell("data.sampling=balanced"), cell("data.per_class=5"), cell("data.classes=digits")]
+    assert len({cell(), *others}) == 4
 
 
 def test_names_of_runs():

@@ -1,8 +1,10 @@
 """Where images come from: a loader for each `data.name`."""
 
 from collections.abc import Callable
+from typing import Any
 
 from emnist.checks import construct
+from emnist.data.classes import keep_classes
 from emnist.data.dataset import Dataset
 from emnist.data.sources import emnist, torchvision_sets
 from emnist.data.sources.folder import load_folder
@@ -23,8 +25,12 @@ STORED: dict[str, Callable[[str, str], bool]] = {  # whether a split is in a roo
 }
 
 
-def load_dataset(name: str, **source) -> Dataset:
-    """The images of `data.name`; `source` holds the arguments of its loader. Raises UserError for invalid ones."""
+def load_dataset(name: str, classes: Any = None, **source) -> Dataset:
+    """The images of `data.name`, all or those of some classes, see `keep_classes`.
+
+    `source` holds the arguments of its loader. Raises UserError for invalid ones.
+    """
     if name not in SOURCES:
         raise unknown("data.name", name, SOURCES)
-    return construct("data", SOURCES[name], **source)
+    data = construct("data", SOURCES[name], **source)
+    return data if classes is None else construct("data", keep_classes, data, classes=classes)
