@@ -43,7 +43,7 @@ class DataModule(L.LightningDataModule):
         validate(Split, split | {"sampling": sampling, "per_class": per_class}, "data.")
         self.dataset = load_dataset(name, **source)
         self.batch_size, self.seed, self.sampling = batch_size, seed, sampling
-        self.augmentation = build_augmentation(num_classes=len(self.dataset.classes), **augmentation)
+        self.augmentation = build_augmentation(len(self.dataset.classes), **augmentation)
         labels = self.dataset.train_labels
         if fold is None:
             self.train_indices, self.val_indices = torch.arange(len(labels)), torch.arange(0)
