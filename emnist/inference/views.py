@@ -17,7 +17,7 @@ VIEWS = [(0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1), (4, 0, 0), (-4, 0, 0), (2
 
 
 def views(images: Tensor, count: int) -> Iterator[Tensor]:
-    """`count` times the images, uint8 [N, H, W] or [N, C, H, W], shifted or turned; as they are is not among them."""
+    """Shifted or turned copies of all images, uint8 [N, H, W] or [N, C, H, W], `count` times."""
     for degrees, right, down in VIEWS[:count]:
         yield torch.cat([moved(batch, degrees, right, down) for batch in images.split(EVALUATION_BATCH)])
 
