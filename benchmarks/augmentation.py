@@ -49,7 +49,7 @@ def training_step(images: torch.Tensor, labels: torch.Tensor) -> Callable[[], No
 def augmenting(name: str, images: torch.Tensor, labels: torch.Tensor) -> Callable[[], None]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = OmegaConf.to_container(compose("train", [f"augmentation={name}"]).augmentation)
-    augment, generator = build_augmentation(num_classes=47, **config), torch.Generator().manual_seed(0)
+    augment, generator = build_augmentation(47, **config), torch.Generator().manual_seed(0)
 
     def step() -> None:
         batch = images.float().unsqueeze(1)

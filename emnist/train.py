@@ -46,9 +46,16 @@ def start(cfg: DictConfig) -> None:
 
 
 def spell_out(argument: str) -> list[str]:
-    """`init=FOLDER` is short for `init=run init.run=FOLDER`; any other argument stays as it is."""
+    """`init=FOLDER` is short for `init=run init.run=FOLDER`; any other argument stays as it is.
+
+    A path is quoted, since signs such as = and brackets mean something to Hydra. Several stand between commas.
+    """
     key, _, value = argument.partition("=")
-    return ["init=run", f"init.run={value}"] if key == "init" and value not in ("none", "run") else [argument]
+    if key != "init" or value in ("none", "run"):
+        return [argument]
+    if "none" in value.split(","):
+        raise UserError(f"init={value}: give runs alone, and start with init=none in a command of its own")
+    return ["init=run", f"init.run={value}" if set(value) & set("'\",") else f"init.run='{value}'"]
 
 
 def resume(arguments: list[str]) -> None:

@@ -51,6 +51,8 @@ class Classifier(L.LightningModule):
             tuning.begin_epoch(0)  # before DistributedDataParallel looks at what is trained
         self.tuning = tuning
         self.scheduler = build_scheduler(self.optimizer, **scheduler)
+        if tuning is not None:
+            tuning.check_rates(self.optimizer, scheduler["name"])
         self.metrics = EpochMetrics(num_classes)
         self.evaluated, self.seed, self.about = evaluated, seed, about
         self.outputs: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in ("train", *evaluated)}

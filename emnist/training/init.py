@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -58,8 +59,8 @@ class FineTuning:
         unfreeze_epoch: Index | None = None,
         unfreeze_every: Index = 1,
     ):
-        *features, self.head = cast(Any, network).blocks
-        self.features: list[nn.Module] = features
+        self.network = network
+        features = self.features
         self.lr_factors = lr_factor if isinstance(lr_factor, list) else [lr_factor] * len(features)
         if len(self.lr_factors) != len(features):
             raise ValueError(
@@ -68,6 +69,8 @@ class FineTuning:
             )
         if unfreeze_epoch is not None and freeze == "none":
             raise ValueError(f"unfreeze_epoch={unfreeze_epoch}: nothing is frozen; add init.freeze=features")
+        if unfreeze_epoch is None and unfreeze_every != 1:
+            raise ValueError(f"unfreeze_every={unfreeze_every}: nothing is unfrozen; add init.unfreeze_epoch")
         self.freeze, self.unfreeze_epoch, self.unfreeze_every = freeze, unfreeze_epoch, unfreeze_every
         *trained, trained_head = cast(Any, source.classifier.network).blocks
         for block, own in zip(trained, features, strict=True):
@@ -84,6 +87,15 @@ class FineTuning:
             with torch.no_grad():
                 new.weight[here], new.bias[here] = old.weight[there], old.bias[there]
 
+    @property
+    def features(self) -> list[nn.Module]:
+        """The blocks below the head, from the input on; anew each time, since sync_batchnorm exchanges layers."""
+        return cast(Any, self.network).blocks[:-1]
+
+    @property
+    def head(self) -> nn.Module:
+        return cast(Any, self.network).blocks[-1]
+
     def build_optimizer(self, **arguments) -> Optimizer:
         """One group of parameters per block, the head's first; those of frozen blocks get no gradient."""
         blocks = [self.head, *self.features]
@@ -92,10 +104,20 @@ class FineTuning:
             group["lr"] *= factor
         return optimizer
 
+    def check_rates(self, optimizer: Optimizer, scheduler: str | None) -> None:
+        """Raises UserError if the scheduler of that name has set other rates than those that `lr_factor` asks for."""
+        head, *rates = [group["lr"] for group in optimizer.param_groups]
+        for rate, factor in zip(rates, self.lr_factors, strict=True):
+            if not math.isclose(rate, factor * head):
+                raise UserError(
+                    f"init.lr_factor={factor}: scheduler.name={scheduler} has one learning rate for all parts"
+                )
+
     def begin_epoch(self, epoch: int) -> None:
         """Freeze and unfreeze for an epoch; epochs count from 0."""
-        frozen = len(self.features) - self.trained_blocks(epoch)
-        for i, block in enumerate(self.features):
+        features = self.features
+        frozen = len(features) - self.trained_blocks(epoch)
+        for i, block in enumerate(features):
             block.requires_grad_(i >= frozen).train(i >= frozen)
 
     def trained_blocks(self, epoch: int) -> int:

@@ -34,11 +34,12 @@ def test_augmented_predictions_are_the_mean_over_fixed_views(trained, characters
     images = characters.test_images[:600]
     classifier = emnist.load_run(trained.path)
     assert torch.equal(classifier.predict(images, augment=0), classifier.predict(images))
-    augmented = classifier.predict(images, augment=2)
-    # The first two views are shifted by a pixel to the right and to the left.
-    right, left = F.pad(images, (1, 0))[:, :, :28], F.pad(images, (0, 1))[:, :, 1:]
-    mean = sum(classifier.predict(view) for view in (images, right, left)) / 3
-    torch.testing.assert_close(augmented, mean)
+    wide = F.pad(images, (1, 1, 1, 1))
+    right, left, down, up = wide[:, 1:-1, :28], wide[:, 1:-1, 2:], wide[:, :28, 1:-1], wide[:, 2:, 1:-1]
+    for count in (1, 2, 3, 4):
+        seen = [images, right, left, down, up][: 1 + count]
+        mean = sum(map(classifier.predict, seen)) / len(seen)
+        torch.testing.assert_close(classifier.predict(images, augment=count), mean)
     every = classifier.predict(images.numpy(), augment=8)
     assert torch.equal(every, classifier.predict(images, augment=8))
     assert torch.allclose(every.sum(1), torch.ones(len(images)), atol=1e-5)

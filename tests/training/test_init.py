@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 import emnist
@@ -16,6 +17,7 @@ from emnist.models import build_model
 from emnist.runs.folder import RunFolder
 from emnist.runs.identity import cell_id
 from emnist.study.together import is_stackable
+from emnist.train import spell_out
 from emnist.training.init import FineTuning, find_source, fine_tuning
 from emnist.training.job import JobFailed
 from emnist.training.optimization import build_scheduler
@@ -69,6 +71,7 @@ def digits(tmp_path) -> list[str]:
     return [f"data.root={tmp_path / 'data'}", "data.split=digits", "data.folds=2", "trainer.accelerator=cpu"]
 
 
+ONE_CYCLE = ["+scheduler.max_lr=0.1", "+scheduler.total_steps=9"]
 SMALL_CNN = ["model.filters=[8,16]", "model.kernel_sizes=[3,3]", "model.dropout=0.1"]  # of the fixture `trained`
 
 
@@ -315,6 +318,36 @@ def test_of_a_run_by_its_folder_on_the_command_line(command, trained, digits, tm
 
 
 @pytest.mark.parametrize(
+    ("argument", "run"),
+    [
+        ("init=outputs/lr=0.1", "'outputs/lr=0.1'"),
+        ("init=my run (2)/[best]", "'my run (2)/[best]'"),
+        ("init='a, b'", "'a, b'"),
+        ("init=a,b", "a,b"),
+    ],
+)
+def test_a_path_is_quoted_for_hydra(argument, run):
+    """Several paths, between commas, are several jobs of a multirun."""
+    assert spell_out(argument) == ["init=run", f"init.run={run}"]
+    parsed = OverridesParser.create().parse_override(f"init.run={run}")
+    assert parsed.is_sweep_override() == (run == "a,b")
+    assert parsed.is_sweep_override() or parsed.value() == run.strip("'")
+
+
+@pytest.mark.parametrize("argument", ["init=none", "init=run", "init.run=a", "model=cnn", "-m"])
+def test_other_arguments_stay_as_they_are(argument):
+    assert spell_out(argument) == [argument]
+
+
+def test_layers_that_sync_batchnorm_has_exchanged_are_frozen(tmp_path):
+    network, tuning = tuned(save(tmp_path / "a.ckpt", MLP), MLP, freeze="features")
+    network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network).train()
+    tuning.begin_epoch(0)
+    norms = [layer for layer in network.modules() if isinstance(layer, torch.nn.SyncBatchNorm)]
+    assert [layer.training for layer in norms] == [False, False]
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["init=nowhere"], "init.run=nowhere: no such folder or file; give a trained run"),
@@ -334,9 +367,18 @@ def test_of_a_run_by_its_folder_on_the_command_line(command, trained, digits, tm
         (["init=RUN", "init.lr_factor=[1]"], "init.lr_factor=[1.0]: 1 values for 2 blocks below the head"),
         (["init=RUN", "init.unfreeze_epoch=2"], "init.unfreeze_epoch=2: nothing is frozen; add init.freeze=features"),
         (["init=RUN", "init.freeze=features", "init.unfreeze_every=-1"], "init.unfreeze_every=-1: must be greater"),
+        (
+            ["init=RUN", "init.freeze=features", "init.unfreeze_every=2"],
+            "init.unfreeze_every=2: nothing is unfrozen; add",
+        ),
+        (["init=none,RUN"], "give runs alone, and start with init=none in a command of its own"),
         (["init=RUN", "init.sha256=abc"], "not the network with init.sha256=abc, but that with"),
         (["init=RUN", "+init.speed=1"], "init.speed: no such key; the keys are run, sha256, head, freeze"),
         (["init.freeze=features"], "init.freeze: no such key here"),
+        (
+            ["init=RUN", "init.lr_factor=0.1", "scheduler=none", "scheduler.name=OneCycleLR", *ONE_CYCLE],
+            "init.lr_factor=0.1: scheduler.name=OneCycleLR has one learning rate for all parts",
+        ),
         (
             ["init=RUN", "init.freeze=features", "init.unfreeze_epoch=1", "trainer.devices=2", "trainer.strategy=ddp"],
             "trainer.devices=2: init.unfreeze_epoch takes one device",

@@ -19,7 +19,7 @@ SEVERAL = {"combined": Combined, "random": Random}
 MIXING = {"mixup": Mixup, "cutmix": CutMix}
 
 
-def build_augmentation(num_classes: int, name: str, **strengths) -> Augmentation | Mixing | None:
+def build_augmentation(num_classes: int, /, name: str, **strengths) -> Augmentation | Mixing | None:
     """The augmentation of that name, or None. Raises UserError for invalid arguments."""
     if name == "none":
         return None

@@ -33,10 +33,10 @@ class Affine(Geometry):
         return affine_map(points, *(uniform * self.limits).to(points.device).unbind(1))
 
 
-def affine_map(points: Tensor, angle: Tensor, shear: Tensor, scale: Tensor, right: Tensor, down: Tensor) -> Tensor:
+def affine_map(points: Tensor, angle: Tensor, shear: Tensor, scale: Tensor, left: Tensor, up: Tensor) -> Tensor:
     """Points float [B, H, W, 2] moved so that images turn and shear by radians, grow by `scale` and shift by pixels.
 
-    The five parameters are float [B].
+    The five parameters are float [B]; positive angles turn anticlockwise.
     """
     batch, height, width, _ = points.shape
     # The map is from output to input: undo the shift, then rotation · shear / scale.
@@ -46,7 +46,7 @@ def affine_map(points: Tensor, angle: Tensor, shear: Tensor, scale: Tensor, righ
     # x and y go from -1 to 1 whatever the sides are; angles are right between equal units.
     units = torch.tensor([[1, height / width], [width / height, 1]], device=points.device)
     linear = linear * zoom.view(-1, 1, 1) * units
-    shift = torch.stack([right * 2 / width, down * 2 / height], 1).unsqueeze(2)
+    shift = torch.stack([left * 2 / width, up * 2 / height], 1).unsqueeze(2)
     matrix = torch.cat([linear, linear @ shift], 2)
     homogeneous = torch.cat([points, torch.ones_like(points[..., :1])], 3).flatten(1, 2)
     return homogeneous.bmm(matrix.transpose(1, 2)).view(batch, height, width, 2)

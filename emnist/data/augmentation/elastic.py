@@ -14,7 +14,7 @@ class Elastic(Geometry):
 
     `displacement` is the standard deviation at each pixel, in pixels; `sigma` that of the Gaussian which smooths the
     field: how far apart pixels move independently. The paper's field of strength 34 and sigma 4 is one of displacement
-    1.4. Random numbers are drawn every `sigma` pixels, not at each: 288 an image instead of 1,568.
+    1.4. Random numbers are drawn every `sigma` pixels, not at each: 338 an image instead of 1,568.
     """
 
     strengths = ("displacement",)

@@ -23,5 +23,5 @@ class Perspective(Geometry):
     def warp(self, points: Tensor, generator: torch.Generator) -> Tensor:
         slope = (torch.rand(len(points), 1, 1, 2, generator=generator) * 2 - 1) * self.tilt
         slope = slope.to(points.device)
-        # The inverse of p / (1 - slope · p).
-        return points / (1 + (points * slope).sum(3, keepdim=True))
+        # The inverse of p / (1 - slope · p). Points that other kinds have moved behind the viewer go far outside.
+        return points / (1 + (points * slope).sum(3, keepdim=True)).clamp_min(1e-3)

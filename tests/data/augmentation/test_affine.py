@@ -1,8 +1,12 @@
+import math
+
 import pytest
 import torch
+import torch.nn.functional as F
 
 from emnist.data.augmentation import build_augmentation
-from emnist.data.augmentation.affine import Affine
+from emnist.data.augmentation.affine import Affine, affine_map
+from emnist.data.augmentation.geometry import resting
 from emnist.errors import UserError
 
 IMAGE = torch.zeros(1, 1, 28, 28)
@@ -46,6 +50,19 @@ def test_shift_is_in_pixels_and_within_its_limit():
 def test_shift_is_in_pixels_whatever_else_happens():
     moved = center(Affine(0, 2, 0.5, 0)(IMAGE.repeat(500, 1, 1, 1), generator())) - center(IMAGE)
     assert moved.abs().max() <= 2.1
+
+
+def test_where_a_map_takes_an_image():
+    zero, points = torch.zeros(1), resting(IMAGE)
+
+    def moved(image: torch.Tensor, angle: float = 0, left: float = 0, up: float = 0) -> torch.Tensor:
+        given = [torch.tensor([angle]), zero, zero, torch.tensor([left]), torch.tensor([up])]
+        return F.grid_sample(image, affine_map(points, *given), align_corners=False)
+
+    assert torch.allclose(center(moved(IMAGE, left=3, up=1)) - center(IMAGE), torch.tensor([-1.0, -3.0]), atol=1e-4)
+    corner = F.pad(IMAGE[:, :, 8:20, 10:18], (20, 0, 0, 16))  # at the upper right
+    quarter = moved(corner, angle=math.pi / 2)
+    torch.testing.assert_close(quarter, corner.rot90(1, (2, 3)), atol=1e-4, rtol=0)  # anticlockwise
 
 
 def test_scale_is_within_its_limit():

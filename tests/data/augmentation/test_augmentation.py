@@ -124,6 +124,17 @@ def test_perspective_enlarges_one_side_and_shrinks_the_other():
     assert (lengths[0] > lengths[1]).any()
 
 
+def test_points_behind_the_viewer_are_outside():
+    """Even where the image of a point is infinitely far away, and sampling there would give NaN."""
+    tilt = Perspective(0.3)
+    slope = (torch.rand(100, 1, 1, 2, generator=generator()) * 2 - 1) * 0.3  # what it draws
+    horizon = -slope / slope.square().sum(3, keepdim=True)
+    for times in (1, 1.5, 3):
+        points = tilt.warp(times * horizon, generator())
+        assert points.isfinite().all()
+        assert (points.abs().amax(3) > 1).all()
+
+
 def test_kinds_that_move_pixels_share_one_sampling(monkeypatch):
     from emnist.data.augmentation import geometry
 
