@@ -21,8 +21,8 @@ class DataModule(L.LightningDataModule):
     `source` holds the arguments of the loader `name`; `augmentation` those of `build_augmentation`. Images of one
     group, where the data has groups, are in one fold. `sampling` is natural, every training image once an epoch, or
     balanced, every class equally often. With `fold` None all training images are trained on and there is no
-    validation. With `per_class`, only so many of each class are trained on; validation is the same. Raises UserError
-    for invalid values.
+    validation. With `per_class`, only so many of each class are trained on, drawn by `fold_seed`, `fold` and `seed`;
+    validation is the same. Raises UserError for invalid values.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class DataModule(L.LightningDataModule):
             held_out = torch.from_numpy(assigned == fold)
             self.train_indices, self.val_indices = (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
         if per_class is not None:
-            random = np.random.RandomState([fold_seed, 0 if fold is None else 1 + fold])  # each fold has its own draw
+            random = np.random.RandomState([fold_seed, 0 if fold is None else 1 + fold, seed])
             self.train_indices = _draw(labels, self.train_indices, per_class, random)
         self.mean, self.std = self.dataset.mean_and_std(self.train_indices)
 

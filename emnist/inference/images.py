@@ -11,15 +11,16 @@ from emnist.runs.result import Result
 
 
 def images_of(result: Result) -> DataModule:
-    """The data of a finished run, split into the same folds, from where they were then or else from $EMNIST_ROOT.
+    """The data of a finished run, split and drawn as then, from where they were then or else from $EMNIST_ROOT.
 
     Nothing is downloaded; generated characters are drawn again. Raises UserError if they are gone, or others now.
     """
-    return _load(dumps(result.config["data"]), result.data.fingerprint, result.data.description)
+    config = result.config
+    return _load(dumps(config["data"]), config["seed"], result.data.fingerprint, result.data.description)
 
 
 @lru_cache(maxsize=4)  # a report asks for those of each model several times
-def _load(config: str, fingerprint: str, description: str) -> DataModule:
+def _load(config: str, seed: int, fingerprint: str, description: str) -> DataModule:
     source = loads(config)
     remedy = "put them back there"
     if (is_stored := STORED.get(source["name"])) is not None:
@@ -29,7 +30,7 @@ def _load(config: str, fingerprint: str, description: str) -> DataModule:
         if not is_stored(source["root"], source["split"]):
             raise UserError(f"data.root={source['root']}: the images of the run are no longer there; {remedy}")
     try:
-        data = DataModule(**source, augmentation={"name": "none"}, seed=0)
+        data = DataModule(**source, augmentation={"name": "none"}, seed=seed)
     except UserError as error:
         raise UserError(f"the images of the run can't be read: {error}; {remedy}") from error
     if data.dataset.fingerprint != fingerprint:

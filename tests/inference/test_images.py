@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from emnist.data.module import DataModule
 from emnist.errors import UserError
 from emnist.inference.images import images_of
 from tests.fixtures.idx_files import write_emnist
@@ -12,6 +13,18 @@ def test_the_same_images_and_folds(trained, characters):
     data = images_of(result)
     assert torch.equal(data.dataset.test_images, characters.test_images)
     assert (len(data.train_indices), len(data.val_indices)) == (result.data.train, result.data.val)
+
+
+def test_the_same_few_images(trained):
+    result = trained.read_result()
+    result.config["data"]["per_class"] = 5
+    draws = []
+    for seed in (0, 1):
+        result.config["seed"] = seed
+        data = DataModule(**result.config["data"], augmentation={"name": "none"}, seed=seed)
+        assert torch.equal(images_of(result).train_indices, data.train_indices)
+        draws.append(data.train_indices)
+    assert not torch.equal(*draws)
 
 
 def test_other_images(trained):

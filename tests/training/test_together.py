@@ -137,6 +137,17 @@ def test_bf16_leaves_augmented_images_as_they_are_alone(glyphs):
     torch.testing.assert_close(images[0], alone.flatten(1))
 
 
+@pytest.mark.usefixtures("without_figures")
+def test_each_trains_on_its_own_few_images(glyphs, tmp_path):
+    runs = {f"seed{seed}": [*glyphs, "data.per_class=5", f"seed={seed}", "trainer.max_epochs=2"] for seed in (0, 1)}
+    run_together(write(tmp_path / "together", runs))
+    for name, overrides in runs.items():
+        train_in(tmp_path / "alone" / name, *BASE, *overrides)
+        close(tmp_path / "together" / name, tmp_path / "alone" / name)
+    means = [emnist.load_run(tmp_path / "together" / name).mean for name in runs]
+    assert means[0] != means[1]  # of the images that were drawn
+
+
 def test_how_many_were_trained_together(together, alone):
     assert {result_of(together / name).together for name in RUNS} == {len(RUNS)}
     assert {result_of(alone / name).together for name in RUNS} == {1}
