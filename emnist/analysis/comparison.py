@@ -89,6 +89,8 @@ class Claim:
 class Row:
     """One value of a factor."""
 
+    factor: str
+    setting: str | None  # of a study that has settings
     label: str
     cell: Cell
     names: list[str]  # of its runs
@@ -129,7 +131,7 @@ class StudyResult:
     name: str
     mode: str
     overrides: list[str]
-    start: Cell
+    starts: dict[str | None, Cell]  # by setting; None in a study without
     best: Cell | None  # by mean validation accuracy, among the cells with all their runs
     runs: list[str]  # names, in each cell
     reference_runs: list[str]  # names, in the starting cell
@@ -137,7 +139,16 @@ class StudyResult:
     delta: float  # as a fraction of 1
     looks: list[int]  # of a study that decides
     namesake: str | None = None  # the name it shares with a study in another folder
-    factors: dict[str, list[Row]] = field(default_factory=dict)
+    factors: dict[str, list[Row]] = field(default_factory=dict)  # by name, after that of the setting
+
+    @property
+    def start(self) -> Cell:
+        """The first cell; with settings, the start of the first one."""
+        return next(iter(self.starts.values()))
+
+    @property
+    def settings(self) -> list[str]:
+        return [setting for setting in self.starts if setting is not None]
 
     @property
     def planned(self) -> int:
@@ -152,7 +163,7 @@ class StudyResult:
     @property
     def cells(self) -> list[Cell]:
         """Each once, with all its runs."""
-        cells = {self.start.id: self.start}
+        cells = {start.id: start for start in self.starts.values()}
         for _, row in self.rows:
             if row.cell.id not in cells or len(row.cell.runs) > len(cells[row.cell.id].runs):
                 cells[row.cell.id] = row.cell
@@ -172,12 +183,17 @@ class StudyResult:
 def compare(plan: Plan, folder: Path, collection: Collection) -> StudyResult:
     """The study with this plan, from the runs that exist. Test accuracies choose nothing."""
     reference_runs = plan.reference_runs or plan.runs
-    start = collection.cell(plan.reference, folder, reference_runs)
+    references: dict[str | None, str | None] = {
+        factor.setting: factor.reference for factor in plan.factors if factor.setting is not None
+    }
     study = StudyResult(
         plan.study,
         plan.mode,
         plan.overrides,
-        start,
+        {
+            key: collection.cell(id, folder, reference_runs)
+            for key, id in (references or {None: plan.reference}).items()
+        },
         None,
         plan.runs,
         reference_runs,
@@ -188,12 +204,14 @@ def compare(plan: Plan, folder: Path, collection: Collection) -> StudyResult:
     against: list[tuple[Row, Cell]] = []  # each row and what it is compared with
     for factor in plan.factors:
         starts = [value for value in factor.values if value.cell == factor.reference and value.cell]
-        rows = study.factors[factor.name] = []
+        rows = study.factors[factor.title] = []
         for value in factor.values:
             is_start = value in starts
             names = plan.runs_against(value) if is_start else plan.runs_of(value)
             here = collection.cell(value.cell, folder, names)
             row = Row(
+                factor=factor.name,
+                setting=factor.setting,
                 label=value.label,
                 cell=here,
                 names=names,
@@ -214,27 +232,31 @@ def compare(plan: Plan, folder: Path, collection: Collection) -> StudyResult:
     if plan.looks and plan.mode == "greedy":  # each step was decided by what was known then
         steps = [[factor] for factor in study.factors]
     compared = {id(row) for row, _ in against}
-    known: dict[str, Cell] = {}
+    known: dict[str | None, dict[str, Cell]] = {setting: {} for setting in study.starts}
     for step in steps:
         rows = [row for factor, row in study.rows if factor in step]
         decided = {factor for factor, row in study.rows if id(row) in compared}
-        known |= {
-            row.cell.id: row.cell
-            for factor, row in study.rows
-            if factor in step and factor in decided and (row.is_start or id(row) in compared)
-        }
-        prior = moderate([sample for cell in known.values() if (sample := sample_of(cell, plan.looks)) is not None])
+        for title, row in study.rows:
+            if title in step and title in decided and (row.is_start or id(row) in compared):
+                known[row.setting][row.cell.id] = row.cell
+        # Runs of one setting vary alike, those of another model, or on fewer images, do not.
+        priors = {setting: prior_of(list(cells.values()), plan.looks) for setting, cells in known.items()}
         for row in rows:
-            row.test = test_accuracy(row.cell, prior)
+            row.test = test_accuracy(row.cell, priors[row.setting])
         ids = {id(row) for row in rows}
-        compare_rows([pair for pair in against if id(pair[0]) in ids], prior, study.delta, plan)
+        compare_rows([pair for pair in against if id(pair[0]) in ids], priors, study.delta, plan)
     complete = [c for c in study.cells if len(c.values("val_accuracy")) >= study.planned]
     study.best = max(complete, key=lambda c: fmean(c.values("val_accuracy")), default=None)
     return study
 
 
-def compare_rows(pairs: Sequence[tuple[Row, Cell]], prior: Prior, delta: float, plan: Plan) -> None:
-    """Enter the differences of these rows from the cells they are compared with."""
+def prior_of(cells: Sequence[Cell], looks: Sequence[int] = ()) -> Prior:
+    """What the run-to-run variances of these cells say together."""
+    return moderate([sample for cell in cells if (sample := sample_of(cell, looks)) is not None])
+
+
+def compare_rows(pairs: Sequence[tuple[Row, Cell]], priors: dict[str | None, Prior], delta: float, plan: Plan) -> None:
+    """Enter the differences of these rows from the cells they are compared with; priors by setting."""
     contrasts: list[tuple[Row, Contrast]] = []
     networks: list[tuple[Row, Cell, np.ndarray]] = []  # one pair of runs
     for row, cell in pairs:
@@ -242,14 +264,14 @@ def compare_rows(pairs: Sequence[tuple[Row, Cell]], prior: Prior, delta: float, 
         if here is None or there is None:
             continue
         if min(here.runs, there.runs) > 1:
-            contrasts.append((row, contrast(here, there, prior)))
+            contrasts.append((row, contrast(here, there, priors[row.setting])))
         elif (answers := one_pair(row.cell, cell)) is not None:
             networks.append((row, cell, answers))
     if contrasts:
         every = [c for _, c in contrasts]
         limit = joint_limit(every, LEVEL)
-        if plan.looks:
-            first = [at_first_look(c, plan.looks[0], prior) for c in every if c.value.runs >= plan.looks[0]]
+        if plan.looks:  # a study that decides has no settings
+            first = [at_first_look(c, plan.looks[0], priors[None]) for c in every if c.value.runs >= plan.looks[0]]
             limit = sequential_limit(first, plan.looks, plan.comparisons, LEVEL)
         for row, c in contrasts:
             row.difference = measured(c, limit, delta, row.planned, row.planned_against)

@@ -27,8 +27,10 @@ def title(study: StudyResult) -> str:
 
 def describe_cell(study: StudyResult, cell: Cell) -> str:
     """The value that distinguishes the cell, in a greedy study after those chosen before."""
-    if cell.id == study.start.id:
-        return "start" if study.mode == "greedy" else "reference"
+    for setting, start in study.starts.items():
+        if cell.id == start.id:
+            name = "start" if study.mode == "greedy" else "reference"
+            return name if setting is None else f"{setting}: {name}"
     before: list[str] = []
     for factor, rows in study.factors.items():
         for row in rows:

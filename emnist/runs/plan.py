@@ -24,9 +24,15 @@ class PlannedFactor(BaseModel):
     """The values of one factor, with the cell that they start from."""
 
     name: str
+    setting: str | None = None  # in which they are varied, in a study that has settings
     reference: str | None  # id of the starting cell
     chosen: str | None  # label of the best value, in a greedy study
     values: list[PlannedValue]
+
+    @property
+    def title(self) -> str:
+        """Its name, after that of its setting."""
+        return self.name if self.setting is None else f"{self.setting}: {self.name}"
 
 
 class Plan(Stored):
@@ -41,8 +47,8 @@ class Plan(Stored):
     delta: float = 0.3  # differences within ±delta points count as equal
     looks: list[int] = Field(default_factory=list)  # of a study that decides: runs after which it draws verdicts
     comparisons: int = 0  # of a study that decides: among how many the chance of a false verdict is shared
-    reference: str  # id of the study's first cell
-    overrides: list[str]  # what makes that cell
+    reference: str  # id of the study's first cell; with settings, of the first setting's start
+    overrides: list[str]  # what makes that cell; with settings, what all of them share
     factors: list[PlannedFactor]
 
     def runs_of(self, value: PlannedValue) -> list[str]:

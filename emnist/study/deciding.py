@@ -39,7 +39,7 @@ from emnist.errors import UserError
 from emnist.runs.folder import RunFolder
 from emnist.runs.identity import run_name
 from emnist.runs.plan import PlannedFactor, PlannedValue
-from emnist.study.planning import PlannedCell, PlannedRun, Planner, Step
+from emnist.study.planning import PlannedCell, PlannedRun, Planner, Starts, Step
 
 # What a study expects before it has trained anything, as fractions of 1; measured with the MLP on a quarter of EMNIST
 # Balanced.
@@ -85,7 +85,8 @@ class DecidingPlanner(Planner):
         tell(self.forecast())
         yield from super().steps()
 
-    def train(self, group: list[PlannedFactor], start: tuple[str, ...], later: int) -> Iterator[Step]:
+    def train(self, group: list[PlannedFactor], starts: Starts, later: int) -> Iterator[Step]:
+        start = starts[None]  # a study that decides has no settings
         reference = self.cell(start)
         candidates = self.candidates(group, start)
         self.enter(candidates)

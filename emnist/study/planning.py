@@ -20,6 +20,7 @@ from emnist.study.spec import Study, Value
 
 Composes = Callable[[tuple[str, ...]], dict[str, Any]]  # overrides → resolved configuration
 Fingerprints = Callable[[dict[str, Any]], str]  # its `data` → which images these are
+Starts = dict[str | None, tuple[str, ...]]  # setting, or None in a study without → the overrides factors start from
 AS_BEFORE = "as before"  # label of the cell that a factor starts from, if none of its values makes that cell
 
 
@@ -83,27 +84,37 @@ class Planner:
         self.name, self.study, self.start, self.folder = name, study, start, folder
         self.compose, self.fingerprint = compose, fingerprint
         self.composed: dict[tuple[str, ...], PlannedCell] = {}  # composing a cell takes 60 ms
-        self.reference = self.cell(start)
-        for factor, values in study.factors.items():
-            for label in values:
-                self.cell(start, factor, label)
+        # Where the factors start in each setting, whose keys win over those of the command line as those of a value do.
+        self.starts: Starts = {setting: merge(start, more) for setting, more in study.settings.items()} or {None: start}
+        self.references = {setting: self.cell(start, setting=setting) for setting, start in self.starts.items()}
+        for setting, start in self.starts.items():
+            for factor, values in study.factors.items():
+                for label in values:
+                    self.cell(start, factor, label, setting)
         self.plan = Plan(
             study=name,
             mode=study.mode,
             runs=[],
             delta=study.delta,
             reference=self.reference.id,
-            overrides=list(start),
+            overrides=list(self.start),
             factors=[
                 PlannedFactor(
                     name=factor,
+                    setting=setting,
                     reference=None,
                     chosen=None,
                     values=[_planned(label, value, None) for label, value in values.items()],
                 )
+                for setting in self.starts
                 for factor, values in study.factors.items()
             ],
         )
+
+    @property
+    def reference(self) -> PlannedCell:
+        """The study's first cell; with settings, the start of the first one."""
+        return next(iter(self.references.values()))
 
     def steps(self) -> Iterator[Step]:
         """What to train: all factors around the reference at once, or in a greedy study one factor after another.
@@ -111,28 +122,34 @@ class Planner:
         Train the runs of a step before asking for the next. The plan is written before and after every step. Raises
         UserError if a greedy study can't choose.
         """
-        study, start = self.study, self.start
+        study, starts = self.study, self.starts
         groups = [self.plan.factors] if study.mode == "around" else [[factor] for factor in self.plan.factors]
-        wanted = [sum(len(study.wanted(factor.name)) for factor in group) for group in groups]
+        wanted = [sum(len(study.wanted(factor.name, factor.setting)) for factor in group) for group in groups]
         for number, group in enumerate(groups):
             for factor in group:
-                self.place(factor, start)
+                self.place(factor, starts[factor.setting])
             new = sum(max(count - 1, 0) for count in wanted[number + 1 :])  # a later factor's first cell is known then
-            yield from self.train(group, start, new)
-            if study.mode == "greedy":
+            yield from self.train(group, starts, new)
+            if study.mode == "greedy":  # which has no settings
                 (factor,) = group
-                factor.chosen, start = self.best(factor, start)
+                factor.chosen, start = self.best(factor, starts[None])
+                starts = {None: start}
             self.write()
 
-    def train(self, group: list[PlannedFactor], start: tuple[str, ...], later: int) -> Iterator[Step]:
-        """The runs of these factors, which start from the same cell; `later` cells follow."""
+    def train(self, group: list[PlannedFactor], starts: Starts, later: int) -> Iterator[Step]:
+        """The runs of these factors, which start from the cell of their setting; `later` cells follow."""
         study = self.study
-        cells = [self.cell(start, factor.name, label) for factor in group for label in study.wanted(factor.name)]
-        if cells:
-            cells = list({cell.id: cell for cell in (self.cell(start), *cells)}.values())
+        values, references = [], []
+        for factor in group:
+            start = starts[factor.setting]
+            if labels := study.wanted(factor.name, factor.setting):
+                references.append(self.cell(start))
+                values += [self.cell(start, factor.name, label) for label in labels]
+        references = list({cell.id: cell for cell in references}.values())
+        cells = list({cell.id: cell for cell in (*references, *values)}.values())
         self.enter_runs(cells)
         self.write()
-        yield Step(self.runs(cells), later * len(study.runs))
+        yield Step(self.runs(cells, references), later * len(study.runs))
         if self.adds_up:
             self.enter_runs(cells)  # the same study may be running on another machine, too
 
@@ -141,11 +158,13 @@ class Planner:
         """A greedy study has only its own runs: on others it might have chosen otherwise."""
         return self.study.mode == "around"
 
-    def cell(self, start: tuple[str, ...], factor: str | None = None, label: str | None = None) -> PlannedCell:
-        """The cell of these overrides, or of a factor's value that starts from them."""
-        overrides, place = start, ""
+    def cell(
+        self, start: tuple[str, ...], factor: str | None = None, label: str | None = None, setting: str | None = None
+    ) -> PlannedCell:
+        """The cell of these overrides, or of a factor's value that starts from them. Errors name the setting."""
+        overrides, place = start, "" if setting is None else f"{setting}: "
         if factor is not None and label is not None:
-            overrides, place = merge(start, self.study.factors[factor][label].set), f"{factor}/{label}: "
+            overrides, place = merge(start, self.study.factors[factor][label].set), f"{place}{factor}/{label}: "
         if overrides not in self.composed:
             try:
                 self.composed[overrides] = planned_cell(overrides, self.compose, self.fingerprint)
@@ -153,8 +172,8 @@ class Planner:
                 raise UserError(f"study={self.name}: {place}{error}") from error
         return self.composed[overrides]
 
-    def runs(self, cells: Sequence[PlannedCell]) -> list[PlannedRun]:
-        """The runs of these cells, of which the first is the one that the others are compared with.
+    def runs(self, cells: Sequence[PlannedCell], references: Sequence[PlannedCell]) -> list[PlannedRun]:
+        """The runs of these cells; `references` are those of them that the others are compared with.
 
         The first run of each cell comes first, so a study that is stopped has about as many of each.
         """
@@ -162,7 +181,7 @@ class Planner:
         return [
             self.run(cell, fold, seed)
             for number, (fold, seed) in enumerate(self.study.reference_runs)
-            for cell in (cells if number < shared else cells[:1])
+            for cell in (cells if number < shared else references)
         ]
 
     def run(self, cell: PlannedCell, fold: int | None, seed: int) -> PlannedRun:

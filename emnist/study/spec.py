@@ -90,7 +90,8 @@ class Study(BaseModel):
     looks: Annotated[list[int], AfterValidator(_ascending)] = [3, 5, 10, 15, 25]
     budget: Annotated[float | None, BeforeValidator(seconds)] = None
     max_runs: Count | None = None
-    only: Annotated[list[str], OneOrMore, EachOnce] | None = None  # factors, or factor/value; None: all
+    only: Annotated[list[str], OneOrMore, EachOnce] | None = None  # settings, factors, or factor/value; None: all
+    settings: dict[str, Annotated[list[Override], OneOrMore]] = {}  # label → overrides; every factor is varied in each
     factors: dict[str, dict[str, Value]]  # factor → label → value
     all_folds: Count  # of the training set
 
@@ -110,12 +111,16 @@ class Study(BaseModel):
         every = folds_and_seeds(self.folds, itertools.chain(self.seeds, more), self.seeding, self.all_folds)
         return list(itertools.islice(every, count))
 
-    def wanted(self, factor: str) -> list[str]:
-        """Labels of the factor's values that are to be trained."""
+    def wanted(self, factor: str, setting: str | None = None) -> list[str]:
+        """Labels of the factor's values that are to be trained, in this setting of a study that has settings."""
+        settings = [entry for entry in self.only or () if entry in self.settings]
+        values = [entry for entry in self.only or () if entry not in self.settings]
         labels = list(self.factors[factor])
-        if self.only is None or factor in self.only:
+        if settings and setting not in settings:
+            return []
+        if not values or factor in values:
             return labels
-        return [label for label in labels if f"{factor}/{label}" in self.only]
+        return [label for label in labels if f"{factor}/{label}" in values]
 
 
 def read_study(name: str, config: dict[str, Any], all_folds: int) -> Study:
@@ -132,7 +137,18 @@ def read_study(name: str, config: dict[str, Any], all_folds: int) -> Study:
         for factor, values in _mapping(f"{where}: factors", config.get("factors")).items()
     }
     folds = list(range(all_folds)) if config.get("folds") is None else config["folds"]
-    study = validate(Study, {**config, "folds": folds, "factors": factors, "all_folds": all_folds}, "study.")
+    settings = config.get("settings") or {}
+    if isinstance(settings, dict):
+        settings = {str(label): overrides for label, overrides in settings.items()}
+    parts = {"folds": folds, "settings": settings, "factors": factors, "all_folds": all_folds}
+    study = validate(Study, {**config, **parts}, "study.")
+    if study.settings and study.mode == "greedy":
+        raise UserError("study.settings: a greedy study has one start; settings need study.mode=around")
+    if study.settings and study.decide:
+        raise UserError("study.settings: a study that decides has one reference; settings need study.decide=false")
+    for setting in study.settings:
+        if setting in factors:
+            raise UserError(f"study.settings.{setting}: also the name of a factor; rename one, study.only names both")
     for fold in study.folds:
         if fold is None and study.mode == "greedy":
             raise UserError("study.folds=null: a greedy study needs validation accuracies, so each run needs a fold")
@@ -143,8 +159,10 @@ def read_study(name: str, config: dict[str, Any], all_folds: int) -> Study:
             raise UserError(f"study.{key}={config[key]}: a limit for studies that decide; add study.decide=true")
     for entry in study.only or ():
         factor, _, label = entry.partition("/")
+        if entry in study.settings:
+            continue
         if factor not in factors:
-            raise unknown("study.only", entry, factors)
+            raise unknown("study.only", entry, [*study.settings, *factors])
         if label and label not in factors[factor]:
             raise unknown("study.only", entry, [f"{factor}/{label}" for label in factors[factor]])
     return study

@@ -33,8 +33,9 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
     start = merge(study.reference, shared_overrides(arguments, context.config_loader))
     parts = name, study, start, Path(config.hydra.sweep.dir), Compose(config, context), fingerprint
     planner = DecidingPlanner(*parts, test_images=test_images(config.data)) if study.decide else Planner(*parts)
-    reference = planner.reference.config
-    check_reference(f"study={name}", {**reference, "data": {**reference["data"], "fold": study.folds[0]}})
+    for setting, cell in planner.references.items():
+        what = f"study={name}" + ("" if setting is None else f": {setting}")
+        check_reference(what, {**cell.config, "data": {**cell.config["data"], "fold": study.folds[0]}})
     try:
         failures = train(name, planner.steps(), study.together, config, context)
     except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns the first into the second

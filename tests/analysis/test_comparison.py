@@ -3,8 +3,9 @@ from scipy import stats
 
 from emnist.analysis.collection import collect
 from emnist.analysis.comparison import Row, StudyResult, compare
+from emnist.reporting.wording import describe_cell
 from emnist.runs.identity import run_name
-from tests.fixtures.runs import first, make_plan, make_run, make_study, value
+from tests.fixtures.runs import first, make_plan, make_plan_with_settings, make_run, make_study, value
 
 
 def study_of(folder) -> StudyResult:
@@ -76,6 +77,35 @@ def test_the_reference_has_more_runs(tmp_path):
     assert other.difference.estimate.mean == pytest.approx(0.9395 - 0.8985)
     assert study.run_names(study.start) == runs
     assert study.run_names(other.cell) == runs[:2]
+
+
+def test_each_setting_is_compared_with_its_own_start(tmp_path):
+    runs = [run_name(fold, fold) for fold in range(2)]
+    wrong = {"short": {"start": 300, "other": 200}, "long": {"start": 100, "other": 140}}
+    for setting, cells in wrong.items():
+        for name, count in cells.items():
+            for fold, run in enumerate(runs):
+                images = first(count + (20 * fold if setting == "short" else fold))
+                make_run(tmp_path / "mlp" / f"{setting}_{name}" / run, images, 0.9, (f"data.fold={fold}",))
+    settings = {
+        setting: {"rate": [value(name, f"mlp/{setting}_{name}") for name in cells]} for setting, cells in wrong.items()
+    }
+    make_plan_with_settings(tmp_path, settings, runs)
+    study = study_of(tmp_path)
+    assert list(study.factors) == ["short: rate", "long: rate"]
+    assert study.settings == ["short", "long"]
+    short, long = (row for _, row, _ in study.compared)
+    assert (short.setting, short.factor, long.setting) == ("short", "rate", "long")
+    assert short.difference.estimate.mean == pytest.approx(0.1)
+    assert long.difference.estimate.mean == pytest.approx(-0.04)
+    assert long.difference.verdict == "worse"
+    # The runs of the short training differ by 2 points, those of the long one by a tenth: so do their intervals.
+    low, high = long.test.low, long.test.high
+    assert high - low < 0.05 < 0.1 < short.test.high - short.test.low
+    assert [cell.id for cell in study.starts.values()] == ["mlp/short_start", "mlp/long_start"]
+    assert len(study.cells) == 4
+    assert describe_cell(study, study.starts["long"]) == "long: reference"
+    assert describe_cell(study, long.cell) == "long: rate other"
 
 
 def test_a_study_that_decides_shares_its_error_among_looks(tmp_path):

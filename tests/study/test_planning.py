@@ -266,3 +266,58 @@ def test_a_study_in_a_subfolder(tmp_path):
     study.planner.name = "mine/tiny"
     next(study.planner.steps())
     assert (tmp_path / "mine_tiny.json").exists()
+
+
+SETTINGS = {"narrow": ["optimizer.lr=0.2"], "wide": ["model.neurons=32", "optimizer.lr=0.2"]}
+
+
+def test_every_factor_is_varied_in_every_setting(tmp_path):
+    factors = {"dropout": {"none": {"set": "model.dropout=0"}}, "activation": ACTIVATION}
+    start = ["optimizer.lr=0.3", "model.dropout=0.5"]  # the first also a key of the settings
+    study = MadeUpStudy(tmp_path, factors, start=start, settings=SETTINGS, reference_times=2).train()
+    assert study.steps == [(2 * (4 + 2 + 2), 16, 0)]
+    plan = study.plan
+    assert [(factor.setting, factor.name) for factor in plan.factors] == [
+        (setting, factor) for setting in SETTINGS for factor in factors
+    ]
+    narrow, wide = plan.factors[0].reference, plan.factors[2].reference
+    assert plan.reference == narrow != wide
+    assert [factor.reference for factor in plan.factors] == [narrow, narrow, wide, wide]
+    assert [value.label for value in plan.factors[2].values] == ["as before", "none"]
+    assert plan.overrides == start
+    assert [len(list((tmp_path / cell).glob("*"))) for cell in (narrow, wide)] == [4, 4]
+    models = {factor.setting: factor.values[1].cell for factor in plan.factors if factor.name == "dropout"}
+    for setting, neurons in (("narrow", 16), ("wide", 32)):
+        result = RunFolder(tmp_path / models[setting] / "fold0_seed0").read_result()
+        assert result is not None
+        assert (result.config["model"]["neurons"], result.config["model"]["dropout"]) == (neurons, 0)
+        assert result.config["optimizer"]["lr"] == 0.2
+    study.train()
+    assert study.steps == [(0, 16, 0)]
+
+
+def test_the_first_runs_of_all_settings_come_first(tmp_path):
+    (step,) = MadeUpStudy(tmp_path, {"activation": ACTIVATION}, settings=SETTINGS).planner.steps()
+    assert [run.path.name for run in step.runs] == 4 * ["fold0_seed0"] + 4 * ["fold1_seed1"]
+
+
+@pytest.mark.parametrize(
+    ("only", "trained"),
+    [
+        (["wide"], {(32, "elu"), (32, "relu")}),
+        (["activation"], {(16, "elu"), (16, "relu"), (32, "elu"), (32, "relu")}),
+        (["wide", "activation/ELU"], {(32, "elu")}),
+    ],
+)
+def test_only_some_settings(tmp_path, only, trained):
+    factors = {"activation": ACTIVATION}
+    (step,) = MadeUpStudy(tmp_path, factors, settings=SETTINGS, folds=[0], only=only).planner.steps()
+    models = [run.config["model"] for run in step.runs]
+    assert {(model["neurons"], model["activation"]) for model in models} == trained
+
+
+def test_an_invalid_setting_is_named(tmp_path):
+    with pytest.raises(UserError, match="^study=tiny: wide: neurons: no such key$"):
+        MadeUpStudy(tmp_path, {"neurons": NEURONS}, settings={"wide": ["neurons=3"]})
+    with pytest.raises(UserError, match="^study=tiny: wide: a/b: neurons: no such key$"):
+        MadeUpStudy(tmp_path, {"a": {"b": {"set": "neurons=3"}}}, settings={"wide": []})

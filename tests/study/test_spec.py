@@ -44,6 +44,16 @@ def test_wanted(only, labels):
 
 
 @pytest.mark.parametrize(
+    ("only", "labels"),
+    [(["wide"], [["16", "8"], []]), (["neurons/8"], [["8"], ["8"]]), (["wide", "neurons/8"], [["8"], []])],
+)
+def test_wanted_in_a_setting(only, labels):
+    study = read(only=only, settings={"wide": "threads=1", 3: []})
+    assert study.settings == {"wide": ["threads=1"], "3": []}
+    assert [study.wanted("neurons", setting) for setting in ("wide", "3")] == labels
+
+
+@pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"mode": "random"}, "study.mode=random: must be 'around' or 'greedy'"),
@@ -58,6 +68,13 @@ def test_wanted(only, labels):
         ({"seeds": [2**32]}, "study.seeds[0]=4294967296: must be less than or equal to 4294967295"),
         ({"fold": 3}, "study.fold: no such key; the keys are mode, reference, folds"),
         ({"reference": ["mlp"]}, "study.reference[0]=mlp: not an override; write key=value"),
+        ({"settings": {"wide": "neurons"}}, "study.settings.wide=neurons: not an override; write key=value"),
+        ({"settings": {"wide": ["seed=1"]}}, "study.settings.wide[0]=seed=1: not for a study's values"),
+        ({"settings": ["wide"]}, "study.settings=['wide']: must be a valid dictionary"),
+        ({"settings": {"wide": []}, "mode": "greedy"}, "study.settings: a greedy study has one start"),
+        ({"settings": {"wide": []}, "decide": True}, "study.settings: a study that decides has one reference"),
+        ({"settings": {"neurons": []}}, "study.settings.neurons: also the name of a factor"),
+        ({"settings": {"wide": []}, "only": ["big"]}, "study.only=big: unknown; choose one of wide, neurons"),
         ({"factors": {}}, "study=tiny: factors={}: write factors as {factor: {value: {set: key=value}}}"),
         ({"factors": {"a": {}}}, "study=tiny: factors.a={}: write factors as"),
         ({"factors": {"a": {"b": 3}}}, "study=tiny: a/b=3: write factors as"),
