@@ -203,9 +203,7 @@ def compare(plan: Plan, folder: Path, collection: Collection) -> StudyResult:
         plan.delta / 100,
         plan.looks,
     )
-    study.sources = {
-        name: collection.cell(source.cell, folder, [source.run]) for name, source in plan.sources.items()
-    }
+    study.sources = {name: collection.cell(source.cell, folder, [source.run]) for name, source in plan.sources.items()}
     against: list[tuple[Row, Cell]] = []  # each row and what it is compared with
     for factor in plan.factors:
         starts = [value for value in factor.values if value.cell == factor.reference and value.cell]
@@ -275,7 +273,7 @@ def compare_rows(pairs: Sequence[tuple[Row, Cell]], priors: dict[str | None, Pri
             networks.append((row, cell, answers))
     if contrasts:
         every = [c for _, c in contrasts]
-        limit = joint_limit(every, LEVEL)
+        limit = joint_limit(every, LEVEL, [row.cell.fingerprint for row, _ in contrasts])
         if plan.looks:  # a study that decides has no settings
             first = [at_first_look(c, plan.looks[0], priors[None]) for c in every if c.value.runs >= plan.looks[0]]
             limit = sequential_limit(first, plan.looks, plan.comparisons, LEVEL)

@@ -134,8 +134,10 @@ def _enter_worth(target: Target) -> None:
     if len(curve) < 2:
         return
     images = [known[i][0].images for i in curve]
-    settings = {point.row.setting: [p.row.cell for p, _ in known if p.row.setting == point.row.setting] for point, _ in known}
-    priors = {setting: prior_of(cells) for setting, cells in settings.items()}
+    cells: dict[str | None, list[Cell]] = defaultdict(list)
+    for point, _ in known:
+        cells[point.row.setting].append(point.row.cell)
+    priors = {setting: prior_of(own) for setting, own in cells.items()}
     means = np.array([sample.shares.mean() for _, sample in known])
     drawn = drawn_accuracies([(sample, priors[point.row.setting]) for point, sample in known])
     for i, (point, _) in enumerate(known):

@@ -59,7 +59,7 @@ def labelled_images(targets: Sequence[Target], title: str) -> Figure:
 
 
 def _styles(targets: Sequence[Target]) -> dict[str, dict[str, Any]]:
-    """How the line of each label is drawn: in the colour of its source, dashed by its place among those of the source."""
+    """How the line of each label is drawn: in the colour of its source, dashed by its place among the source's."""
     lines = {line.label: line for target in targets for line in target.lines}
     sources = list(dict.fromkeys(line.source for line in lines.values() if line.source is not None))
     colors = dict(zip(sources, itertools.cycle(LINE_COLORS)))

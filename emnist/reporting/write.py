@@ -23,6 +23,7 @@ from emnist.reporting.sections.peeking import add_peeking
 from emnist.reporting.sections.provenance import add_provenance
 from emnist.reporting.sections.search import add_search
 from emnist.reporting.sections.study import add_study
+from emnist.reporting.sections.transfer import add_transfer
 from emnist.reporting.wording import MODELS, count, describe_cell, in_order
 
 
@@ -39,13 +40,16 @@ def write_report(folders: list[Path], out: Path) -> None:
     searches = sorted(searches_of(collection), key=lambda result: in_order(result.name))
     cells = [cell for study in studies for cell in study.cells]
     cells += [cell for result in searches for cell in result.cells]
-    others = collection.others({run.folder.path.resolve() for cell in cells for run in cell.runs})
+    taken = [*cells, *(cell for study in studies for cell in study.sources.values())]
+    others = collection.others({run.folder.path.resolve() for cell in taken for run in cell.runs})
     selection = select(candidates(studies, searches, others), list(MODELS))
     tried = {run.folder.path for result in searches for cell in result.tried for run in cell.runs}
     tried -= {run.folder.path for study in studies for cell in study.cells for run in cell.runs}
 
     document = Document("Classifiers of handwritten characters: results of runs and studies")
     for study in studies:
+        if study.sources:
+            add_transfer(document, study)
         add_study(document, study)
     for result in searches:
         add_search(document, result)

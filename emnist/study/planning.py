@@ -108,7 +108,9 @@ class Planner:
             overrides=list(self.start),
             sources={
                 source: PlannedSource(
-                    overrides=study.sources[source], cell=run.path.relative_to(folder).parent.as_posix(), run=run.path.name
+                    overrides=study.sources[source],
+                    cell=run.path.parent.relative_to(folder).as_posix(),
+                    run=run.path.name,
                 )
                 for source, run in self.sources.items()
             },

@@ -16,9 +16,9 @@ TABLE = ["start", "labelled images a class>", "test % [95%]>", "difference from 
 TABLE += ["as many from scratch [95%]>", "factor>", "images a class saved>"]
 SOURCES = ["source", "trained on", "images>", "its own test % [95%]>", "run"]
 HOW = (
-    "*As many from scratch* is how many labelled images a class give the same accuracy from fresh weights: read off the "
-    "curve from scratch, straight over the logarithm of the images between its points. Its 95% interval is for other "
-    "test images and trainings, each with its own draw of labelled images, and not corrected for the number of rows. "
+    "*As many from scratch* is how many labelled images a class give the same accuracy from fresh weights: read off "
+    "the curve from scratch, straight over the logarithm of the images between its points. Its 95% interval is for "
+    "other test images and trainings, each with its own draw of labelled images, and not corrected for the number of rows. "
     "The *difference* and its verdict are for all rows of the study together. Without a label, a start has none."
 )
 SEEN = (
@@ -64,8 +64,8 @@ def headline(study: StudyResult) -> str:
     ):
         if verdicts[verdict]:
             rest.append(f"{word} in {verdicts[verdict]}")
-    start = f"Starting from a trained network is better than from scratch in {better} of {count(len(rows), 'comparison')}"
-    return f"{', '.join([start, *rest])}."
+    start = f"Starting from a trained network is better than from scratch in {better}"
+    return f"{', '.join([f'{start} of {len(rows):,} comparisons', *rest])}."
 
 
 def sentence(line: Line, target: Target, delta: float) -> str:
@@ -77,7 +77,8 @@ def sentence(line: Line, target: Target, delta: float) -> str:
         if first.worth is not None:
             parts.append(f"as with {worth_of(first.worth, target)} a class from scratch")
     elif first.worth is not None:
-        parts.append(f"{first.images:,.0f} labelled images a class are worth {worth_of(first.worth, target)} from scratch")
+        worth = worth_of(first.worth, target)
+        parts.append(f"{first.images:,.0f} labelled images a class are worth {worth} from scratch")
     by_verdict: dict[str, list[str]] = defaultdict(list)
     for point in line.points:
         if point.images > 0 and (d := point.row.difference) is not None:
