@@ -74,11 +74,11 @@ class Value(BaseModel):
     model_config = STRICT
 
     set: Annotated[list[Override], OneOrMore]  # the overrides that make it
-    init: str | None = None  # the source whose network its runs start from, which makes `set` optional
-    settings: Annotated[list[str], OneOrMore, EachOnce] | None = None  # which have it, as names or digits*; None: all
     published: float | None = None  # test accuracy in % in the reference report
     rank: Count | None = None  # its order within the factor in the reference report, 1 is the best
     claim: Claim | None = None  # what the reference report says of it against the reference, if only in words
+    init: str | None = None  # the source whose network its runs start from, which makes `set` optional
+    settings: Annotated[list[str], OneOrMore, EachOnce] | None = None  # which have it, as names or digits*; None: all
 
     def is_for(self, setting: str | None) -> bool:
         return self.settings is None or any(fnmatchcase(setting or "", pattern) for pattern in self.settings)
@@ -91,7 +91,6 @@ class Study(BaseModel):
 
     mode: Literal["around", "greedy"] = "around"
     reference: list[Override]
-    sources: dict[str, Annotated[list[SourceOverride], OneOrMore]] = {}  # networks to start from: name → overrides
     folds: Annotated[list[int | None], EachOnce]  # None: all training images, no validation
     seeds: Annotated[list[Seed], EachOnce] = [0]
     seeding: Literal["nested", "crossed"] = "nested"
@@ -103,6 +102,7 @@ class Study(BaseModel):
     budget: Annotated[float | None, BeforeValidator(seconds)] = None
     max_runs: Count | None = None
     only: Annotated[list[str], OneOrMore, EachOnce] | None = None  # settings, factors, or factor/value; None: all
+    sources: dict[str, Annotated[list[SourceOverride], OneOrMore]] = {}  # networks to start from: name → overrides
     settings: dict[str, Annotated[list[Override], OneOrMore]] = {}  # label → overrides; every factor is varied in each
     factors: dict[str, dict[str, Value]]  # factor → label → value
     all_folds: Count  # of the training set

@@ -18,8 +18,8 @@ SOURCES = ["source", "trained on", "images>", "its own test % [95%]>", "run"]
 HOW = (
     "*As many from scratch* is how many labelled images a class give the same accuracy from fresh weights: read off "
     "the curve from scratch, straight over the logarithm of the images between its points. Its 95% interval is for "
-    "other test images and trainings, each with its own draw of labelled images, and not corrected for the number of rows. "
-    "The *difference* and its verdict are for all rows of the study together. Without a label, a start has none."
+    "other test images and trainings, each with its own draw of labelled images, and not corrected for the number of "
+    "rows. The *difference* and its verdict are for all rows of the study together. Without a label, a start has none."
 )
 SEEN = (
     "Sources and targets are of EMNIST, whose splits were drawn from the same handwriting. Where training images of a "
