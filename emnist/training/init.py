@@ -117,7 +117,9 @@ def find_source(init: dict[str, Any], last: Path | None = None) -> Source:
     """
     if last is not None and last.exists():
         checkpoint, source = _read(last)
-        return replace(source, origin=checkpoint["about"]["init"])
+        origin = checkpoint["about"]["init"]
+        init |= {"run": origin["run"], "sha256": origin["sha256"]}  # a study's job comes without the latter
+        return replace(source, origin=origin)
     path = _checkpoint_of(init.get("run"))
     _, source = _read_once(path, (path.stat().st_mtime_ns, path.stat().st_size))
     run, sha256 = init["run"], source.origin["sha256"]
