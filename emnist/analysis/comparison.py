@@ -21,9 +21,11 @@ from emnist.analysis.statistics import (
 )
 from emnist.analysis.variance import NO_PRIOR, Prior, Sample, accuracy_interval, moderate
 from emnist.analysis.verdict import (
+    BETTER,
     EQUAL,
     INCOMPLETE,
     UNDECIDED,
+    WORSE,
     Contrast,
     Limit,
     bonferroni_limit,
@@ -64,6 +66,11 @@ class Difference:
     def of_networks(self) -> bool:
         """One run has shown nothing about another training: interval and p are about these two networks alone."""
         return min(self.runs, self.reference_runs) < 2
+
+    @property
+    def is_clear(self) -> bool:
+        """Better or worse, or of single networks: other than 0 beyond chance."""
+        return self.p < LEVEL if self.of_networks else self.verdict in (BETTER, WORSE)
 
 
 @dataclass
@@ -151,6 +158,20 @@ class StudyResult:
     @property
     def settings(self) -> list[str]:
         return [setting for setting in self.starts if setting is not None]
+
+    @property
+    def by_setting(self) -> dict[str, list[Row]]:
+        """The rows of each setting."""
+        return {setting: [row for _, row in self.rows if row.setting == setting] for setting in self.settings}
+
+    @property
+    def by_value(self) -> dict[tuple[str, str], dict[str, Row]]:
+        """Factor and label of every value → its row in each setting; without the starts."""
+        values: dict[tuple[str, str], dict[str, Row]] = {}
+        for setting, rows in self.by_setting.items():
+            for row in (row for row in rows if not row.is_start):
+                values.setdefault((row.factor, row.label), {})[setting] = row
+        return values
 
     @property
     def planned(self) -> int:

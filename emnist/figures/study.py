@@ -7,11 +7,12 @@ from textwrap import fill, shorten
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from emnist.analysis.collection import Cell
@@ -86,6 +87,86 @@ def factors(study: StudyResult, title: str) -> Figure:
         axes.tick_params(labelsize=9)
         if len(rows) <= 12:  # more would not fit
             axes.legend(frameon=False, fontsize=8, loc="lower right")
+    return figure
+
+
+def curves_by_setting(study: StudyResult, title: str) -> Figure:
+    """Validation accuracy per epoch, a panel a setting and a line a value, the plain start in black.
+
+    The value with the highest and the one with the lowest validation accuracy are in colour, with their names.
+    """
+    trained = {setting: [row for row in rows if row.val is not None] for setting, rows in study.by_setting.items()}
+    trained = {setting: rows for setting, rows in trained.items() if rows}
+    height = max(1, -(-len(trained) // 2))
+    figure = Figure(figsize=(WIDTH, 2.7 * height + 0.5), dpi=DPI, layout="constrained")
+    figure.suptitle(wrapped(title), fontsize=10)
+    for place, (setting, rows) in enumerate(trained.items(), start=1):
+        axes = figure.add_subplot(height, 2, place)
+        values = sorted((row for row in rows if not row.is_start), key=lambda row: row.val.mean if row.val else 0.0)
+        ends = [(values[-1], RIGHT)] * (len(values) > 1) + [(values[0], WRONG)] * (len(values) > 0)
+        for row in values:
+            _line(axes, row.cell, "0.8", 0.8)
+        for row, color in ends:
+            _line(axes, row.cell, color, 1.6, shorten(f"{_spaced(row.factor)} {row.label}", 32, placeholder=" …"))
+        start = study.starts[setting]
+        if start.values("val_accuracy"):
+            _line(axes, start, "black", 1.6, "reference")
+        axes.set_title(fill(setting, 42), fontsize=9)
+        reached = [100 * value for row in rows for value in row.cell.values("val_accuracy")]
+        axes.set_ylim(max(0, min(np.percentile(reached, 10) - 10, max(reached) - 15)), max(reached) + 2)
+        axes.tick_params(labelsize=8)
+        axes.legend(frameon=False, fontsize=7.5, loc="lower right")
+    return figure
+
+
+def _line(axes: Axes, cell: Cell, color: str, width: float, label: str = "") -> None:
+    """Mean validation accuracy by epoch."""
+    _band(axes, cell, "val_accuracy", color, label, width, band=False)
+
+
+def differences_by_setting(study: StudyResult, title: str) -> Figure:
+    """Differences in test accuracy from the start of each setting, in points: a row a value, a column a setting.
+
+    Bold and with a frame: better or worse by its interval, or of single networks by its p.
+    """
+    values = {
+        value: {setting: row.difference for setting, row in rows.items() if row.difference is not None}
+        for value, rows in study.by_value.items()
+    }
+    values = {value: found for value, found in values.items() if found}
+    settings = [setting for setting in study.settings if any(setting in found for found in values.values())]
+    places = _places([factor for factor, _ in values])
+    figure = Figure(figsize=(WIDTH, 0.19 * (places[-1] + 1) + 1.7), dpi=DPI, layout="constrained")
+    figure.suptitle(wrapped(title), fontsize=10)
+    axes = figure.add_subplot()
+    # Colours end where 95% of the differences do, at least at a point: a single failure would leave the others white.
+    sizes = [100 * abs(d.estimate.mean) for found in values.values() for d in found.values()]
+    most = max(1.0, float(np.percentile(sizes, 95)))
+    colors = colormaps["PuOr"]
+    for y, found in zip(places, values.values(), strict=True):
+        for x, setting in enumerate(settings):
+            if (d := found.get(setting)) is None:
+                axes.text(x, y, "–", ha="center", va="center", fontsize=7, color="0.5")
+                continue
+            point = 100 * d.estimate.mean
+            color = colors(float(np.clip(0.5 + point / most / 2, 0.05, 0.95)))
+            axes.add_patch(
+                Rectangle(
+                    (x - 0.48, y - 0.46), 0.96, 0.92, facecolor=color, edgecolor="black", linewidth=0.9 * d.is_clear
+                )
+            )
+            dark = abs(point) > 0.62 * most
+            style: dict[str, Any] = {
+                "weight": "bold" if d.is_clear else "normal",
+                "color": "white" if dark else "black",
+            }
+            axes.text(x, y, f"{point:+.1f}", ha="center", va="center", fontsize=6.5, **style)
+    axes.set_yticks(places, [shorten(f"{_spaced(factor)} {label}", 34, placeholder=" …") for factor, label in values])
+    axes.set_xticks(range(len(settings)), [fill(setting, 9) for setting in settings])
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0, labelsize=7)
+    axes.set(xlim=(-0.55, len(settings) - 0.45), ylim=(places[-1] + 0.6, -0.6))
+    axes.spines[:].set_visible(False)
     return figure
 
 
@@ -217,7 +298,7 @@ def _spaced(factor: str) -> str:
     return factor.replace("_", " ")
 
 
-def _band(axes: Axes, cell: Cell, key: str, color: str, label: str) -> None:
+def _band(axes: Axes, cell: Cell, key: str, color: str, label: str, width: float = 1.5, *, band: bool = True) -> None:
     """Mean and range over the runs that have the metric, by epoch; a run that stopped early keeps its last value."""
     series = [
         [row[key] for row in run.epochs] for run in cell.runs if run.result and run.epochs and key in run.epochs[0]
@@ -228,7 +309,8 @@ def _band(axes: Axes, cell: Cell, key: str, color: str, label: str) -> None:
     length = max(map(len, series))
     table = scale * np.array([values + values[-1:] * (length - len(values)) for values in series])
     epochs = np.arange(1, length + 1)
-    axes.plot(epochs, np.mean(table, axis=0), ".-" if length < 3 else "-", color=color, label=label, linewidth=1.5)
-    axes.fill_between(epochs, np.min(table, axis=0), np.max(table, axis=0), color=color, alpha=0.2, linewidth=0)
+    axes.plot(epochs, np.mean(table, axis=0), ".-" if length < 3 else "-", color=color, label=label, linewidth=width)
+    if band:
+        axes.fill_between(epochs, np.min(table, axis=0), np.max(table, axis=0), color=color, alpha=0.2, linewidth=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)

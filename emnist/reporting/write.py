@@ -13,6 +13,7 @@ from emnist.atomic import write_bytes
 from emnist.inference.cost import Cost, measure_cost
 from emnist.reporting.document import Document
 from emnist.reporting.results_csv import results_csv
+from emnist.reporting.sections.augmentation import add_augmentation
 from emnist.reporting.sections.calibration import add_calibration
 from emnist.reporting.sections.explanations import add_explanations
 from emnist.reporting.sections.method import add_method
@@ -51,6 +52,7 @@ def write_report(folders: list[Path], out: Path) -> None:
         if study.sources:
             add_transfer(document, study)
         add_study(document, study)
+        add_augmentation(document, study)
     for result in searches:
         add_search(document, result)
     add_models(document, selection, costs_of(selection), in_studies=bool(studies))

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from emnist.atomic import remove_temporaries, write_atomically, write_bytes, write_text
 from emnist.errors import UserError
+from emnist.runs.augmentation import Movement
 from emnist.runs.config import is_run_config
 from emnist.runs.result import Failure, Result
 
@@ -29,6 +30,7 @@ class RunFolder:
         self.metrics = self.path / "metrics.csv"
         self.predictions = self.path / "predictions.npz"
         self.validation = self.path / "validation.npz"
+        self.augmentation = self.path / "augmentation.json"
         self.result = self.path / "result.json"
         self.failure = self.path / "failure.json"
 
@@ -57,6 +59,10 @@ class RunFolder:
     def read_failure(self) -> Failure | None:
         """Why the run failed; None if it did not."""
         return Failure.read(self.failure) if self.failure.exists() else None
+
+    def read_augmentation(self) -> Movement | None:
+        """How far the run's augmentation moves images; None if it has none, and for runs from before version 0.6."""
+        return Movement.read(self.augmentation) if self.augmentation.exists() else None
 
     def read_config(self) -> DictConfig:
         """The configuration that the run started with. Raises UserError if the folder holds no run."""

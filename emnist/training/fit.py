@@ -18,7 +18,7 @@ from emnist.runs.provenance import versions
 from emnist.runs.result import DIVERGED, DataSummary, Origin, Result
 from emnist.training.classifier import Classifier, Diverged
 from emnist.training.console import first_process, quiet_lightning
-from emnist.training.evaluation import draw_figures, test_best_epoch, test_metrics
+from emnist.training.evaluation import augmented_movement, draw_figures, test_best_epoch, test_metrics
 from emnist.training.hardware import hide_absent_gpu, use_threads
 from emnist.training.init import Source, find_source, fine_tuning
 from emnist.training.recorder import AfterEpoch, Recorder, Stopped
@@ -131,6 +131,8 @@ def finish(training: Training, stopped: str, device: torch.device, precision: st
         versions=training.code,
         device={**describe_device(device), "precision": precision},
     )
+    if data.augmentation is not None:
+        augmented_movement(data).write(folder.augmentation)
     figures = draw_figures(recorder, data, tested)
     for name, png in figures.items():
         folder.write_figure(name, png)

@@ -109,10 +109,14 @@ def test_a_run_that_augments_shows_examples(kind, small, tmp_path):
     assert result.test_accuracy > 1 / 47
     events = EventAccumulator(str(tmp_path), size_guidance={"images": 0}).Reload()
     assert "figures/augmented" in events.Tags()["images"]
+    movement = RunFolder(tmp_path).read_augmentation()
+    assert movement.moved > 0
+    assert movement.images <= movement.among <= result.data.train
 
 
 def test_a_run_that_does_not_has_none(trained):
     assert not trained.figure("augmented").exists()
+    assert trained.read_augmentation() is None
 
 
 def test_nothing_half_written_stays(trained):

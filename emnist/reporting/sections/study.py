@@ -5,6 +5,7 @@ import numpy as np
 from emnist.analysis.collection import Cell
 from emnist.analysis.comparison import Row, StudyResult
 from emnist.analysis.confusion import confused_pairs
+from emnist.analysis.verdict import UNDECIDED
 from emnist.figures import run as run_figures
 from emnist.figures import study as study_figures
 from emnist.figures.style import to_png
@@ -26,6 +27,10 @@ from emnist.reporting.wording import (
 
 TABLE = ["factor", "value", "published %>", "validation % [95%]>", "test % [95%]>", "difference [95%]>", "p>"]
 TABLE += ["verdict", "reference report", "agrees", "runs"]
+CLEAR = (
+    "Bold with a frame: the interval, which covers all differences of the study together, excludes zero; where both "
+    "have one run, the corrected p of these two networks is below 5%."
+)
 
 
 def add_study(document: Document, study: StudyResult) -> None:
@@ -33,17 +38,22 @@ def add_study(document: Document, study: StudyResult) -> None:
     data = data_of(study.cells)
     add_headline(document, study)
     if study.compared:
-        figure = study_figures.differences(study, f"{title(study)}: differences in test accuracy\n{data}")
+        if study.settings:
+            heading = f"{title(study)}: points of test accuracy from the reference of each setting\n{data}"
+            figure = study_figures.differences_by_setting(study, heading)
+            document.text(CLEAR)
+        else:
+            figure = study_figures.differences(study, f"{title(study)}: differences in test accuracy\n{data}")
         document.picture(
             f"figures/{study.name}_differences.png", to_png(figure), "Differences with their intervals", PAGE_WIDTH
         )
     add_contradictions(document, study)
     with document.fold("Every value: accuracies, differences, verdicts, runs"):
-        _add_table(document, study)
+        _add_table_of_settings(document, study) if study.settings else _add_table(document, study)
     if any(sum(row.val is not None for row in rows) > 1 for rows in study.factors.values()):
         with document.fold("Learning curves"):
             heading = f"{title(study)}: validation accuracy (%) by epoch, mean and range over runs\n{data}"
-            figure = study_figures.factors(study, heading)
+            figure = (study_figures.curves_by_setting if study.settings else study_figures.factors)(study, heading)
             document.picture(
                 f"figures/{study.name}_factors.png", to_png(figure), "Learning curves by factor", PAGE_WIDTH
             )
@@ -73,6 +83,35 @@ def _add_table(document: Document, study: StudyResult) -> None:
     )
     failed = [f"{spaced(factor)} {row.label} failed: {reason}" for factor, row in study.rows for reason in row.reasons]
     document.points([*details(study), *failed])
+
+
+def _add_table_of_settings(document: Document, study: StudyResult) -> None:
+    """A row a value and a column a setting."""
+    document.text(
+        f"Each factor is varied alone around the reference in every setting. In `{study.folder}`, from "
+        f"`{' '.join(study.overrides)}`. Differences in points of test accuracy, with half of their interval."
+    )
+    starts = {setting: row for setting, rows in study.by_setting.items() for row in rows if row.is_start}
+    tests = [percent(starts[setting].test) if setting in starts else "" for setting in study.settings]
+    rows = [["**reference**", "test % [95%]", *tests]]
+    last = ""
+    for (factor, label), found in study.by_value.items():
+        cells = [_difference(found[setting]) if setting in found else "" for setting in study.settings]
+        rows.append([f"**{spaced(factor)}**" if factor != last else "", label, *cells])
+        last = factor
+    document.table(["factor", "value", *study.settings], rows)
+    failed = [f"{spaced(factor)} {row.label} failed: {reason}" for factor, row in study.rows for reason in row.reasons]
+    document.points([*details(study), *failed])
+
+
+def _difference(row: Row) -> str:
+    """The difference of a value with its verdict, as short as it can be."""
+    d = row.difference
+    if d is None:
+        return row.problem or "no test"
+    mean, low, high = (100 * value for value in d.estimate)
+    verdict = "one run" if d.of_networks and d.verdict == UNDECIDED else d.verdict
+    return f"{mean:+.2f} ± {(high - low) / 2:.2f} {verdict}" + (f" ({row.problem})" if row.problem else "")
 
 
 def _decides(study: StudyResult) -> str:

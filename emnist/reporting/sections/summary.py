@@ -13,9 +13,10 @@ def add_headline(document: Document, study: StudyResult) -> None:
     """What the verdicts are, and what was measured."""
     if study.compared:
         document.text(f"**{headline(study)}**")
+    lengths = sorted({start.config["trainer"]["max_epochs"] for start in study.starts.values() if start.runs})
     epochs = ""
-    if study.start.runs:
-        epochs = f", at most {count(study.start.config['trainer']['max_epochs'], 'epoch')}"
+    if lengths:
+        epochs = f", at most {f'{lengths[0]} to ' if len(lengths) > 1 else ''}{count(lengths[-1], 'epoch')}"
     document.text(f"{data_of(study.cells)}, {runs_of(study)}{epochs}.")
 
 
@@ -28,7 +29,8 @@ def headline(study: StudyResult) -> str:
     better, worse = verdicts[BETTER], verdicts[WORSE]
     differ = f"{better + worse or 'None'} of {count(len(values), 'value')} {_verb(better + worse or 1, 'differ')}"
     numbers = f" ({better} better, {worse} worse)" if better or worse else ""
-    parts = [f"{differ} from {'the best so far' if study.mode == 'greedy' else 'the reference'}{numbers}"]
+    reference = "the reference of their setting" if study.settings else "the reference"
+    parts = [f"{differ} from {'the best so far' if study.mode == 'greedy' else reference}{numbers}"]
     for verdict, word in ((EQUAL, f"equal within {100 * study.delta:g} points"), (UNDECIDED, ""), (INCOMPLETE, "")):
         if number := verdicts[verdict]:
             parts.append(f"{number} {'is' if number == 1 else 'are'} {word or verdict}")
