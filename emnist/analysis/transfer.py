@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from emnist.analysis.collection import Cell
-from emnist.analysis.comparison import Estimate, Row, StudyResult, prior_of, sample_of
+from emnist.analysis.comparison import Estimate, Row, StudyResult, prior_of, sample_of, test_accuracy
 from emnist.analysis.statistics import LEVEL
-from emnist.analysis.variance import Prior, Sample, moderated, training_variance
+from emnist.analysis.variance import NO_PRIOR, Prior, Sample, moderated, training_variance
 
 DRAWS = 4000  # of the accuracies of a target: its 2.5% quantiles are then the 2.0 to 3.0% ones
 
@@ -28,6 +28,7 @@ class Point:
 
     images: float  # 0: its learning rate is 0
     row: Row
+    test: Estimate | None
     worth: Estimate | None = None  # images a class from scratch: ∞ more than the most tried, 0 fewer than the fewest
 
 
@@ -64,10 +65,10 @@ class Target:
 
 
 def transfer_targets(study: StudyResult) -> list[Target]:
-    """What the runs of a study with sources were tested on, and how accurate they are from every start."""
+    """What the runs of a study were tested on, and how accurate they are with every value, from fewest images on."""
     found: dict[str, list[Row]] = defaultdict(list)
     for _, row in study.rows:
-        if row.cell.tested and (row.is_start or row.init is not None):
+        if row.cell.tested:
             found[row.cell.fingerprint].append(row)
     targets = [_target(rows) for rows in found.values() if any(row.is_start for row in rows)]
     for target in targets:
@@ -107,7 +108,9 @@ def _target(rows: Sequence[Row]) -> Target:
     lines: dict[str | None, Line] = {}
     for row in rows:
         line = lines.setdefault(None if row.is_start else row.label, Line(row.label, row.init, []))
-        line.points.append(Point(images_a_class(row.cell), row))
+        images = images_a_class(row.cell)
+        # Without learning all runs are one network, whatever the other cells of the setting say of their variance.
+        line.points.append(Point(images, row, row.test if images > 0 else test_accuracy(row.cell)))
     for line in lines.values():
         # The same cell may be the start of several factors.
         line.points = sorted({p.row.cell.id: p for p in line.points}.values(), key=lambda point: point.images)
@@ -139,7 +142,9 @@ def _enter_worth(target: Target) -> None:
         cells[point.row.setting].append(point.row.cell)
     priors = {setting: prior_of(own) for setting, own in cells.items()}
     means = np.array([sample.shares.mean() for _, sample in known])
-    drawn = drawn_accuracies([(sample, priors[point.row.setting]) for point, sample in known])
+    drawn = drawn_accuracies(
+        [(sample, priors[point.row.setting] if point.images > 0 else NO_PRIOR) for point, sample in known]
+    )
     for i, (point, _) in enumerate(known):
         if not point.row.is_start:
             draws = [needed(one[i], images, one[curve]) for one in drawn]

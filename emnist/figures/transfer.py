@@ -1,6 +1,7 @@
 """The figure of a study of starts: test accuracy over labelled images, a panel a target."""
 
 import itertools
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,15 +34,15 @@ def labelled_images(targets: Sequence[Target], title: str) -> Figure:
         axes = figure.add_subplot(height, columns, place)
         drawn = [line for line in target.lines if any(point.images > 0 for point in line.points)]
         for number, line in enumerate(drawn):
-            points = [point for point in line.points if point.images > 0 and point.row.test is not None]
-            mean, low, high = 100 * np.array([point.row.test for point in points]).T
+            points = [point for point in line.points if point.images > 0 and point.test is not None]
+            mean, low, high = 100 * np.array([point.test for point in points]).T
             images = np.array([point.images for point in points]) * APART ** (number - (len(drawn) - 1) / 2)
             style = styles[line.label]
             axes.errorbar(images, mean, [mean - low, high - mean], **style, markersize=3.5, linewidth=1.3, capsize=0)
         for line in target.lines:
             for point in line.points:
-                if point.images == 0 and point.row.test is not None:
-                    axes.axhline(100 * point.row.test.mean, **{**styles[line.label], "marker": ""}, linewidth=1.3)
+                if point.images == 0 and point.test is not None:
+                    axes.axhline(100 * point.test.mean, **styles[line.label], linewidth=1.3)
         ticks = sorted({point.images for line in drawn for point in line.points if point.images > 0})
         axes.set_xscale("log")
         axes.set_xticks(ticks, [f"{images:,.0f}" for images in ticks])
@@ -61,13 +62,16 @@ def labelled_images(targets: Sequence[Target], title: str) -> Figure:
 def _styles(targets: Sequence[Target]) -> dict[str, dict[str, Any]]:
     """How the line of each label is drawn: in the colour of its source, dashed by its place among the source's."""
     lines = {line.label: line for target in targets for line in target.lines}
-    sources = list(dict.fromkeys(line.source for line in lines.values() if line.source is not None))
-    colors = dict(zip(sources, itertools.cycle(LINE_COLORS)))
-
-    def style(line: Line) -> dict[str, Any]:
-        same = [label for label, other in lines.items() if other.source == line.source]
-        number = same.index(line.label) % len(DASHES)
-        color = SCRATCH_COLOR if line.source is None else colors[line.source]
-        return {"color": color, "linestyle": DASHES[number], "marker": MARKERS[number]}
-
-    return {label: style(line) for label, line in lines.items()}
+    scratch = {target.scratch.label for target in targets}
+    groups: dict[str, list[Line]] = defaultdict(list)
+    for line in lines.values():
+        if line.label not in scratch:
+            groups[line.source or line.label].append(line)
+    styles: dict[str, dict[str, Any]] = {
+        label: {"color": SCRATCH_COLOR, "linestyle": "-", "marker": "o"} for label in lines if label in scratch
+    }
+    for group, color in zip(groups.values(), itertools.cycle(LINE_COLORS)):
+        for line, dash, marker in zip(group, itertools.cycle(DASHES), itertools.cycle(MARKERS)):
+            level = all(point.images == 0 for point in line.points)
+            styles[line.label] = {"color": color, "linestyle": dash, "marker": "" if level else marker}
+    return styles

@@ -9,6 +9,7 @@ from emnist.analysis.comparison import StudyResult, compare
 from emnist.analysis.search import SearchResult, is_final, searches_of
 from emnist.analysis.selection import Candidate, Selection, select
 from emnist.analysis.settings import differing_settings
+from emnist.analysis.transfer import transfer_targets
 from emnist.atomic import write_bytes
 from emnist.inference.cost import Cost, measure_cost
 from emnist.reporting.document import Document
@@ -49,9 +50,11 @@ def write_report(folders: list[Path], out: Path) -> None:
 
     document = Document("Classifiers of handwritten characters: results of runs and studies")
     for study in studies:
-        if study.sources:
-            add_transfer(document, study)
-        add_study(document, study)
+        targets = transfer_targets(study) if study.sources else []
+        if targets:
+            add_transfer(document, study, targets)
+        if not targets or study.best is not None:  # without validation it has nothing more to say
+            add_study(document, study)
         add_augmentation(document, study)
     for result in searches:
         add_search(document, result)

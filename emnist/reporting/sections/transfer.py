@@ -5,12 +5,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from emnist.analysis.comparison import Difference, Estimate, StudyResult, test_accuracy
-from emnist.analysis.transfer import Line, Point, Target, transfer_targets
+from emnist.analysis.transfer import Line, Point, Target
 from emnist.analysis.verdict import BETTER, EQUAL, INCOMPLETE, UNDECIDED, WORSE
 from emnist.figures.style import to_png
 from emnist.figures.transfer import labelled_images
 from emnist.reporting.document import PAGE_WIDTH, Document
-from emnist.reporting.wording import count, percent, points_of, title, verdict_of
+from emnist.reporting.wording import ONE_RUN, count, data_of, percent, points_of, title, verdict_of
 
 TABLE = ["start", "labelled images a class>", "test % [95%]>", "difference from scratch [95%]>", "verdict"]
 TABLE += ["as many from scratch [95%]>", "factor>", "images a class saved>"]
@@ -27,16 +27,14 @@ SEEN = (
 )
 
 
-def add_transfer(document: Document, study: StudyResult) -> None:
-    """Nothing without a tested run of the reference."""
-    targets = transfer_targets(study)
-    if not targets:
-        return
+def add_transfer(document: Document, study: StudyResult, targets: Sequence[Target]) -> None:
+    """One target or more."""
     document.heading(f"{title(study)}: what a trained network to start from is worth")
-    document.text(f"**{headline(study)}**")
+    document.text(f"**{headline(study, targets)}**")
     document.text(_about(study, targets))
     if any(point.images > 0 for target in targets for line in target.others for point in line.points):
-        figure = labelled_images(targets, f"{title(study)}: test accuracy over labelled images, with 95% intervals")
+        heading = f"{title(study)}: test accuracy over labelled images, with 95% intervals\n{data_of(study.cells)}"
+        figure = labelled_images(targets, heading)
         about = "Test accuracy over labelled images a class"
         document.picture(f"figures/{study.name}_labelled_images.png", to_png(figure), about, PAGE_WIDTH)
     for target in targets:
@@ -48,12 +46,22 @@ def add_transfer(document: Document, study: StudyResult) -> None:
         for target in targets:
             document.heading(f"{target.name}: {target.data}", 4)
             document.table(TABLE, [_line(line, point, target, study) for line in target.lines for point in line.points])
+    missing = [
+        ": ".join(part for part in (row.setting, row.label, row.problem, *row.reasons) if part)
+        for _, row in study.rows
+        if row.problem
+    ]
+    if missing:
+        document.points(missing)
     _add_sources(document, study)
 
 
-def headline(study: StudyResult) -> str:
-    """All verdicts about starts in one sentence."""
-    rows = [row for _, row in study.rows if row.init is not None]
+def headline(study: StudyResult, targets: Sequence[Target]) -> str:
+    """All verdicts about starts in one sentence, but for those without a label."""
+    unlabelled = {id(p.row) for target in targets for line in target.others for p in line.points if p.images == 0}
+    rows = [row for _, row in study.rows if row.init is not None and id(row) not in unlabelled]
+    if all(row.difference is None or row.difference.of_networks for row in rows):
+        return ONE_RUN
     verdicts = Counter(INCOMPLETE if row.difference is None else row.difference.verdict for row in rows)
     better, rest = verdicts[BETTER], []
     for verdict, word in (
@@ -70,12 +78,11 @@ def headline(study: StudyResult) -> str:
 
 def sentence(line: Line, target: Target, delta: float) -> str:
     """What a start is worth with the fewest labelled images, and with how many it is better than from scratch."""
-    parts = []
+    parts, verdicts = [], []
     first = line.points[0]
     if first.images == 0:
-        parts.append(f"{percent(first.row.test)}% without a labelled image of it")
-        if first.worth is not None:
-            parts.append(f"as with {worth_of(first.worth, target)} a class from scratch")
+        worth = "" if first.worth is None else f", as with {worth_of(first.worth, target)} a class from scratch"
+        parts.append(f"{_accuracy(first.test)} without a labelled image{worth}")
     elif first.worth is not None:
         worth = worth_of(first.worth, target)
         parts.append(f"{first.images:,.0f} labelled images a class are worth {worth} from scratch")
@@ -85,8 +92,10 @@ def sentence(line: Line, target: Target, delta: float) -> str:
             by_verdict[_short(d, delta)].append(f"{point.images:,.0f}")
     for number, (verdict, images) in enumerate(by_verdict.items()):
         than = " than from scratch" if number == 0 and verdict in (BETTER, WORSE) else ""
-        parts.append(f"{verdict}{than} with {_listed(images)}{' a class' if number == 0 else ''}")
-    return f"**{line.label}**: {', '.join(parts)}."
+        verdicts.append(f"{verdict}{than} with {_listed(images)}{' a class' if number == 0 else ''}")
+    if verdicts:
+        parts.append(", ".join(verdicts))
+    return f"**{line.label}**: {'; '.join(parts)}."
 
 
 def worth_of(worth: Estimate, target: Target) -> str:
@@ -115,13 +124,13 @@ def _factor(worth: float, point: Point, target: Target) -> str:
 
 def _saved(worth: float, point: Point, target: Target) -> str:
     if math.isinf(worth):
-        return f"more than {target.most - point.images:+,.0f}"
-    return f"less than {target.fewest - point.images:+,.0f}" if worth == 0 else f"{worth - point.images:+,.0f}"
+        return f"more than {target.most - point.images:,.0f}"
+    return f"less than {target.fewest - point.images:,.0f}" if worth == 0 else f"{worth - point.images:+,.0f}"
 
 
 def _line(line: Line, point: Point, target: Target, study: StudyResult) -> list[str]:
     d, worth = (point.row.difference if point.images > 0 else None), point.worth
-    cells = [line.label, f"{point.images:,.0f}", percent(point.row.test)]
+    cells = [line.label, f"{point.images:,.0f}", percent(point.test)]
     cells += ["", ""] if d is None else [points_of(d.estimate), verdict_of(d, study.delta)]
     if worth is None:
         return [*cells, "", "", ""]
@@ -140,17 +149,25 @@ def _listed(items: Sequence[str]) -> str:
     return f"{', '.join(before)} and {last}" if before else last
 
 
+def _accuracy(test: Estimate | None) -> str:
+    return "no test" if test is None else "{:.2f}% [{:.2f}, {:.2f}]".format(*(100 * value for value in test))
+
+
 def _scratch(target: Target) -> str:
     """What fresh weights reach with the fewest and the most images."""
-    first, *_, last = [target.scratch.points[0], *target.scratch.points]
-    text = f"From scratch {percent(first.row.test)}% with {first.images:,.0f} labelled images a class"
-    return f"{text}, {percent(last.row.test)}% with {last.images:,.0f}." if last is not first else f"{text}."
+    first, last = target.scratch.points[0], target.scratch.points[-1]
+    text = (
+        f"{target.scratch.label.capitalize()} {_accuracy(first.test)} with {first.images:,.0f} labelled images a class"
+    )
+    return f"{text}, {_accuracy(last.test)} with {last.images:,.0f}." if last is not first else f"{text}."
 
 
 def _about(study: StudyResult, targets: Sequence[Target]) -> str:
     measured = "; ".join(f"{target.name}: {target.data}" for target in targets)
-    text = f"Tested on {measured}. {count(study.planned, 'run')} a cell, each with its own draw of labelled images."
+    text = f"Tested on {measured}. {count(study.planned, 'run')} a value."
     runs = [run for cell in study.cells for run in cell.tested]
+    if any(run.config["data"].get("per_class") is not None for run in runs):
+        text += " Each run with another seed draws other labelled images."
     if all(run.fold is None for run in runs):
         text += " No validation image was used: the number of epochs was fixed beforehand, and nothing was chosen."
     return text
