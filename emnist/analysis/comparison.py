@@ -99,6 +99,7 @@ class Row:
     factor: str
     setting: str | None  # of a study that has settings
     label: str
+    init: str | None  # the source whose network its runs start from
     cell: Cell
     names: list[str]  # of its runs
     planned_against: int  # runs of what it is compared with
@@ -146,6 +147,7 @@ class StudyResult:
     delta: float  # as a fraction of 1
     looks: list[int]  # of a study that decides
     namesake: str | None = None  # the name it shares with a study in another folder
+    sources: dict[str, Cell] = field(default_factory=dict)  # of one run each, whose networks values start from
     factors: dict[str, list[Row]] = field(default_factory=dict)  # by name, after that of the setting
 
     @property
@@ -222,6 +224,7 @@ def compare(plan: Plan, folder: Path, collection: Collection) -> StudyResult:
         plan.delta / 100,
         plan.looks,
     )
+    study.sources = {name: collection.cell(source.cell, folder, [source.run]) for name, source in plan.sources.items()}
     against: list[tuple[Row, Cell]] = []  # each row and what it is compared with
     for factor in plan.factors:
         starts = [value for value in factor.values if value.cell == factor.reference and value.cell]
@@ -234,6 +237,7 @@ def compare(plan: Plan, folder: Path, collection: Collection) -> StudyResult:
                 factor=factor.name,
                 setting=factor.setting,
                 label=value.label,
+                init=value.init,
                 cell=here,
                 names=names,
                 planned_against=len(plan.runs_against(value)),
@@ -290,7 +294,7 @@ def compare_rows(pairs: Sequence[tuple[Row, Cell]], priors: dict[str | None, Pri
             networks.append((row, cell, answers))
     if contrasts:
         every = [c for _, c in contrasts]
-        limit = joint_limit(every, LEVEL)
+        limit = joint_limit(every, LEVEL, [row.cell.fingerprint for row, _ in contrasts])
         if plan.looks:  # a study that decides has no settings
             first = [at_first_look(c, plan.looks[0], priors[None]) for c in every if c.value.runs >= plan.looks[0]]
             limit = sequential_limit(first, plan.looks, plan.comparisons, LEVEL)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy import stats
+from scipy import linalg, stats
 
 from emnist.analysis.variance import Prior, Sample, moderated, satterthwaite, training_variance
 
@@ -103,9 +103,14 @@ class Limit:
         return Interval(max(one.mean - half, -1.0), min(one.mean + half, 1.0), p)
 
 
-def joint_limit(contrasts: Sequence[Contrast], level: float) -> Limit:
-    """The limit that any of the differences exceeds with probability `level` if there are none."""
-    largest = largest_deviates(correlation(contrasts))
+def joint_limit(contrasts: Sequence[Contrast], level: float, images: Sequence[object] = ()) -> Limit:
+    """The limit that any of the differences exceeds with probability `level` if there are none.
+
+    `images` says on which test images each was measured, by default all on the same; those on others are independent.
+    """
+    tests = list(images) or [None] * len(contrasts)
+    groups = [[c for c, own in zip(contrasts, tests, strict=True) if own == test] for test in dict.fromkeys(tests)]
+    largest = largest_deviates(linalg.block_diag(*map(correlation, groups)))
     return Limit(float(np.quantile(largest, 1 - level)), lambda deviate: _share(largest, deviate, len(contrasts)))
 
 

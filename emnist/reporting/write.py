@@ -9,6 +9,7 @@ from emnist.analysis.comparison import StudyResult, compare
 from emnist.analysis.search import SearchResult, is_final, searches_of
 from emnist.analysis.selection import Candidate, Selection, select
 from emnist.analysis.settings import differing_settings
+from emnist.analysis.transfer import transfer_targets
 from emnist.atomic import write_bytes
 from emnist.inference.cost import Cost, measure_cost
 from emnist.reporting.document import Document
@@ -24,6 +25,7 @@ from emnist.reporting.sections.peeking import add_peeking
 from emnist.reporting.sections.provenance import add_provenance
 from emnist.reporting.sections.search import add_search
 from emnist.reporting.sections.study import add_study
+from emnist.reporting.sections.transfer import add_transfer
 from emnist.reporting.wording import MODELS, count, describe_cell, in_order
 
 
@@ -40,14 +42,19 @@ def write_report(folders: list[Path], out: Path) -> None:
     searches = sorted(searches_of(collection), key=lambda result: in_order(result.name))
     cells = [cell for study in studies for cell in study.cells]
     cells += [cell for result in searches for cell in result.cells]
-    others = collection.others({run.folder.path.resolve() for cell in cells for run in cell.runs})
+    taken = [*cells, *(cell for study in studies for cell in study.sources.values())]
+    others = collection.others({run.folder.path.resolve() for cell in taken for run in cell.runs})
     selection = select(candidates(studies, searches, others), list(MODELS))
     tried = {run.folder.path for result in searches for cell in result.tried for run in cell.runs}
     tried -= {run.folder.path for study in studies for cell in study.cells for run in cell.runs}
 
     document = Document("Classifiers of handwritten characters: results of runs and studies")
     for study in studies:
-        add_study(document, study)
+        targets = transfer_targets(study) if study.sources else []
+        if targets:
+            add_transfer(document, study, targets)
+        if not targets or study.best is not None:  # without validation it has nothing more to say
+            add_study(document, study)
         add_augmentation(document, study)
     for result in searches:
         add_search(document, result)

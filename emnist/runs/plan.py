@@ -15,9 +15,18 @@ class PlannedValue(BaseModel):
     published: float | None  # test accuracy in % of the reference report
     rank: int | None  # its order within the factor in the reference report, 1 is the best
     claim: str | None  # what the reference report says of it in words
-    cell: str | None  # the id of its cell; None until a greedy study has got so far
+    init: str | None = None  # the source whose network its runs start from
+    cell: str | None  # the id of its cell; None until a greedy study has got so far, and without that network
     runs: list[str] | None = None  # names of its runs; None: those of the plan
     against: list[str] | None = None  # names of the runs it is compared with; None: those of the plan
+
+
+class PlannedSource(BaseModel):
+    """A network that values start from."""
+
+    overrides: list[str]  # what makes it, beside those of the reference
+    cell: str  # the id of its cell
+    run: str  # the name of the run that trains it
 
 
 class PlannedFactor(BaseModel):
@@ -49,6 +58,7 @@ class Plan(Stored):
     comparisons: int = 0  # of a study that decides: among how many the chance of a false verdict is shared
     reference: str  # id of the study's first cell; with settings, of the first setting's start
     overrides: list[str]  # what makes that cell; with settings, what all of them share
+    sources: dict[str, PlannedSource] = Field(default_factory=dict)
     factors: list[PlannedFactor]
 
     def runs_of(self, value: PlannedValue) -> list[str]:

@@ -95,6 +95,7 @@ def known_values(conf: Path) -> list[Known]:
         for name, config in studies.items()
         for factor, values in cast(dict[str, Any], OmegaConf.to_container(config))["study"]["factors"].items()
         for label, value in values.items()
+        if "init" not in value  # which would need the network of that study
     ]
 
 

@@ -14,7 +14,6 @@ follow from the results alone, and a study that is killed and started again come
 time may end elsewhere, since it depends on how long the runs took.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -39,7 +38,7 @@ from emnist.errors import UserError
 from emnist.runs.folder import RunFolder
 from emnist.runs.identity import run_name
 from emnist.runs.plan import PlannedFactor, PlannedValue
-from emnist.study.planning import PlannedCell, PlannedRun, Planner, Starts, Step
+from emnist.study.planning import PlannedCell, PlannedRun, Planner, Starts, Step, tell
 
 # What a study expects before it has trained anything, as fractions of 1; measured with the MLP on a quarter of EMNIST
 # Balanced.
@@ -71,7 +70,7 @@ class DecidingPlanner(Planner):
         self.known: dict[str, PlannedCell] = {}  # those with the runs of the first look
         self.not_reached = 0  # values that the budget ended before a verdict
 
-    def steps(self) -> Iterator[Step]:
+    def factor_steps(self) -> Iterator[Step]:
         self.plan.looks = self.study.looks
         self.plan.comparisons = sum(
             self.study.mode == "greedy" or not self.is_start(factor, label)
@@ -83,7 +82,7 @@ class DecidingPlanner(Planner):
         if self.study.max_runs is not None and self.study.max_runs < least:
             raise UserError(f"study.max_runs={self.study.max_runs}: the first look at one value takes {least} runs")
         tell(self.forecast())
-        yield from super().steps()
+        yield from super().factor_steps()
 
     def train(self, group: list[PlannedFactor], starts: Starts, later: int) -> Iterator[Step]:
         start = starts[None]  # a study that decides has no settings
@@ -124,7 +123,7 @@ class DecidingPlanner(Planner):
         for factor in group:
             first = next((value for value in factor.values if value.cell == reference), None)
             for value in factor.values:
-                if value.cell != reference and value.label in self.study.wanted(factor.name):
+                if value.cell != reference and value.label in self.labels(factor):
                     found.append(Candidate(value, self.cell(start, factor.name, value.label), first))
         return found
 
@@ -225,6 +224,8 @@ class DecidingPlanner(Planner):
 
     def is_start(self, factor: str, label: str) -> bool:
         """Whether the value makes the reference of the study."""
+        if not self.can_start(self.study.factors[factor][label]):
+            return False
         return self.cell(self.start, factor, label).id == self.reference.id
 
     def expected_look(self, published: float | None, start: float | None) -> int:
@@ -277,7 +278,3 @@ def training_time(paths: Sequence[Path]) -> float:
     """Seconds of training of these runs: measured, and for those without a result the mean of the others."""
     known = [seconds for path in paths if (seconds := duration(path)) is not None]
     return sum(known) + (len(paths) - len(known)) * (fmean(known) if known else 0.0)
-
-
-def tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -1,6 +1,5 @@
 """Hand the runs of a study to a Hydra launcher, and retry those whose process died."""
 
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ from omegaconf import DictConfig
 
 from emnist.errors import UserError, describe
 from emnist.runs.folder import RunFolder
-from emnist.study.overrides import quoted
+from emnist.study.overrides import absolute, quoted
 from emnist.study.planning import PlannedRun
 from emnist.study.together import is_stackable
 from emnist.training.job import run_job, run_together
@@ -100,10 +99,6 @@ def _prepared(job: Job) -> list[Path]:
     for run in job:
         RunFolder(run.path).write_config(run.config)
     return [absolute(run.path) for run in job]
-
-
-def absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # as Hydra has it: Path.absolute keeps `..`
 
 
 def placed(path: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """Hydra overrides: their keys, merging, quoting, and those that the command line adds to a study."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,10 @@ def key_of(override: str) -> str:
 def merge(overrides: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:
     """All overrides, of several for one key only the last: Hydra rejects a group chosen twice."""
     return tuple({key_of(override): override for override in (*overrides, *more)}.values())
+
+
+def absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # as Hydra has it: Path.absolute keeps `..`
 
 
 def quoted(path: Path) -> str:

@@ -5,8 +5,9 @@ resolved configuration and its images alone. So a cell that factors or studies s
 that was stopped finds what has been trained.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,8 +15,9 @@ from typing import Any
 from emnist.errors import UserError
 from emnist.runs.folder import RunFolder
 from emnist.runs.identity import cell_id, run_name
-from emnist.runs.plan import Plan, PlannedFactor, PlannedValue
-from emnist.study.overrides import merge
+from emnist.runs.plan import Plan, PlannedFactor, PlannedSource, PlannedValue
+from emnist.runs.result import DIVERGED
+from emnist.study.overrides import absolute, key_of, merge, quoted
 from emnist.study.spec import Study, Value
 
 Composes = Callable[[tuple[str, ...]], dict[str, Any]]  # overrides → resolved configuration
@@ -51,8 +53,12 @@ class Step:
 
 
 def planned_cell(overrides: tuple[str, ...], compose: Composes, fingerprint: Fingerprints) -> PlannedCell:
-    """The cell that these overrides make. Raises UserError if they are invalid."""
+    """The cell that these overrides make. Raises UserError if they are invalid or start from no trained network."""
     config = compose(overrides)
+    if config.get("init"):
+        from emnist.training.init import find_source  # imports torch
+
+        find_source(config["init"])  # whose sha256 is part of what a cell is
     return PlannedCell(cell_id(config, fingerprint(config["data"])), overrides, config)
 
 
@@ -69,7 +75,8 @@ class Planner:
     """The steps of a study, and its plan: <study>.json in `folder`, which also holds the cells.
 
     `compose` turns overrides into a resolved configuration; `fingerprint` identifies the images of its `data`.
-    All values are composed at once. Raises UserError, naming the value, if one is invalid.
+    All values are composed at once. Raises UserError, naming the value, if one is invalid. The cell of a value that
+    starts from a source is known once the source is trained: its network is part of what the cell is.
     """
 
     def __init__(
@@ -87,10 +94,11 @@ class Planner:
         # Where the factors start in each setting, whose keys win over those of the command line as those of a value do.
         self.starts: Starts = {setting: merge(start, more) for setting, more in study.settings.items()} or {None: start}
         self.references = {setting: self.cell(start, setting=setting) for setting, start in self.starts.items()}
+        self.sources = {source: self.source(source) for source in study.sources}
         for setting, start in self.starts.items():
-            for factor, values in study.factors.items():
-                for label in values:
-                    self.cell(start, factor, label, setting)
+            for factor in study.factors:
+                for label in study.values(factor, setting):
+                    self.check(start, factor, label, setting)
         self.plan = Plan(
             study=name,
             mode=study.mode,
@@ -98,16 +106,24 @@ class Planner:
             delta=study.delta,
             reference=self.reference.id,
             overrides=list(self.start),
+            sources={
+                source: PlannedSource(
+                    overrides=study.sources[source],
+                    cell=run.path.parent.relative_to(folder).as_posix(),
+                    run=run.path.name,
+                )
+                for source, run in self.sources.items()
+            },
             factors=[
                 PlannedFactor(
                     name=factor,
                     setting=setting,
                     reference=None,
                     chosen=None,
-                    values=[_planned(label, value, None) for label, value in values.items()],
+                    values=[_planned(label, value, None) for label, value in study.values(factor, setting).items()],
                 )
                 for setting in self.starts
-                for factor, values in study.factors.items()
+                for factor in study.factors
             ],
         )
 
@@ -117,11 +133,32 @@ class Planner:
         return next(iter(self.references.values()))
 
     def steps(self) -> Iterator[Step]:
-        """What to train: all factors around the reference at once, or in a greedy study one factor after another.
+        """What to train: the sources that values start from, then the factors.
 
         Train the runs of a step before asking for the next. The plan is written before and after every step. Raises
         UserError if a greedy study can't choose.
         """
+        yield from self.source_steps()
+        yield from self.factor_steps()
+
+    def source_steps(self) -> Iterator[Step]:
+        """The runs of the sources. Values whose source ends without a network are not trained."""
+        wanted = [
+            self.study.factors[factor.name][label].init
+            for factor in self.plan.factors
+            for label in self.study.wanted(factor.name, factor.setting)
+        ]
+        used = [source for source in self.sources if source in wanted]
+        if used:
+            self.write()
+            yield Step([self.sources[source] for source in used], len(wanted) * len(self.study.runs))
+        for source in used:
+            if reason := missing_network(self.sources[source]):
+                lost = f"the values that start from it ({wanted.count(source)}) are not trained"
+                tell(f"study={self.name}: no network from source {source} ({reason}): {lost}")
+
+    def factor_steps(self) -> Iterator[Step]:
+        """All factors around the reference at once, or in a greedy study one factor after another."""
         study, starts = self.study, self.starts
         groups = [self.plan.factors] if study.mode == "around" else [[factor] for factor in self.plan.factors]
         wanted = [sum(len(study.wanted(factor.name, factor.setting)) for factor in group) for group in groups]
@@ -142,7 +179,7 @@ class Planner:
         values, references = [], []
         for factor in group:
             start = starts[factor.setting]
-            if labels := study.wanted(factor.name, factor.setting):
+            if labels := self.labels(factor):
                 references.append(self.cell(start))
                 values += [self.cell(start, factor.name, label) for label in labels]
         references = list({cell.id: cell for cell in references}.values())
@@ -164,13 +201,59 @@ class Planner:
         """The cell of these overrides, or of a factor's value that starts from them. Errors name the setting."""
         overrides, place = start, "" if setting is None else f"{setting}: "
         if factor is not None and label is not None:
-            overrides, place = merge(start, self.study.factors[factor][label].set), f"{place}{factor}/{label}: "
+            overrides, place = self.overrides(start, factor, label), f"{place}{factor}/{label}: "
+        return self.compose_cell(overrides, place)
+
+    def compose_cell(self, overrides: tuple[str, ...], place: str) -> PlannedCell:
+        """The cell of these overrides; `place` is where errors say that they are."""
         if overrides not in self.composed:
             try:
                 self.composed[overrides] = planned_cell(overrides, self.compose, self.fingerprint)
             except UserError as error:
                 raise UserError(f"study={self.name}: {place}{error}") from error
         return self.composed[overrides]
+
+    def overrides(self, start: tuple[str, ...], factor: str, label: str) -> tuple[str, ...]:
+        """Those of a factor's value that starts from these."""
+        value = self.study.factors[factor][label]
+        if value.init is None:
+            return merge(start, value.set)
+        run = absolute(self.sources[value.init].path)  # a worker may stand in another folder
+        return merge(start, ["init=run", f"init.run={quoted(run)}", *value.set])
+
+    def check(self, start: tuple[str, ...], factor: str, label: str, setting: str | None) -> None:
+        """Raises UserError if the value is invalid, as far as that shows before its source is trained."""
+        value = self.study.factors[factor][label]
+        if value.init is None or self.can_start(value):
+            self.cell(start, factor, label, setting)
+            return
+        source = self.sources[value.init]
+        try:
+            config = self.compose(self.overrides(start, factor, label))
+            if config["model"] != source.config["model"]:
+                from emnist.training.init import check_model  # imports torch
+
+                check_model(config["model"], source.config["model"], source.path)
+        except UserError as error:
+            place = f"{factor}/{label}" if setting is None else f"{setting}: {factor}/{label}"
+            raise UserError(f"study={self.name}: {place}: {error}") from error
+
+    def source(self, name: str) -> PlannedRun:
+        """The run whose network is a source: on all training images unless its overrides set `data.fold`, seed 0."""
+        own = merge(["data.fold=null"], self.study.sources[name])
+        cell = self.compose_cell(merge(self.start, own), f"sources.{name}: ")
+        fold = cell.config["data"]["fold"]
+        overrides = tuple(override for override in cell.overrides if key_of(override) != "data.fold")
+        return planned_run(self.folder, replace(cell, overrides=overrides), fold, 0)
+
+    def can_start(self, value: Value) -> bool:
+        """Whether the network that the value starts from is trained, if it starts from one."""
+        return value.init is None or missing_network(self.sources[value.init]) is None
+
+    def labels(self, factor: PlannedFactor) -> list[str]:
+        """Labels of the factor's values that are to be trained, and can be."""
+        values = self.study.factors[factor.name]
+        return [label for label in self.study.wanted(factor.name, factor.setting) if self.can_start(values[label])]
 
     def runs(self, cells: Sequence[PlannedCell], references: Sequence[PlannedCell]) -> list[PlannedRun]:
         """The runs of these cells; `references` are those of them that the others are compared with.
@@ -191,8 +274,8 @@ class Planner:
         """Enter the cells of a factor that starts from these overrides."""
         factor.reference = self.cell(start).id
         factor.values = [
-            _planned(label, value, self.cell(start, factor.name, label).id)
-            for label, value in self.study.factors[factor.name].items()
+            _planned(label, value, self.cell(start, factor.name, label).id if self.can_start(value) else None)
+            for label, value in self.study.values(factor.name, factor.setting).items()
         ]
         if factor.reference not in [value.cell for value in factor.values]:
             factor.values.insert(0, _planned(AS_BEFORE, Value(set=[]), factor.reference))
@@ -215,7 +298,8 @@ class Planner:
         Raises UserError if values were to be trained and none has an accuracy in every run.
         """
         factor = planned.name
-        cells = {label: self.cell(start, factor, label) for label in self.study.factors[factor]}
+        values = self.study.factors[factor].items()
+        cells = {label: self.cell(start, factor, label) for label, value in values if self.can_start(value)}
         reference = self.cell(start)
         before = next((label for label, cell in cells.items() if cell.id == reference.id), AS_BEFORE)
         means = {}
@@ -244,8 +328,24 @@ class Planner:
 
 
 def _planned(label: str, value: Value, cell: str | None) -> PlannedValue:
-    about = value.model_dump(exclude={"set"})
+    about = value.model_dump(exclude={"set", "settings"})
     return PlannedValue(label=label, overrides=value.set, cell=cell, **about)
+
+
+def missing_network(run: PlannedRun) -> str | None:
+    """Why there is no trained network in the folder of the run; None if there is one."""
+    folder = RunFolder(run.path)
+    if not folder.result.exists():
+        failure = folder.read_failure()
+        return failure.error if failure else "not trained"
+    if folder.best.is_file():
+        return None
+    result = folder.read_result()
+    return DIVERGED if result and result.stopped == DIVERGED else f"{folder.best} is missing"
+
+
+def tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _val_accuracy(run: PlannedRun) -> float | None:

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator
@@ -19,6 +20,10 @@ def _override(text: str) -> str:
     if key in ("seed", "data.fold") or key.split(".")[0] in ("hydra", "study"):
         raise ValueError("not for a study's values; folds and seeds are set by study.folds and study.seeds")
     return text
+
+
+def _source_override(text: str) -> str:
+    return text if text.startswith("data.fold=") else _override(text)
 
 
 def _each_once(values: list) -> list:
@@ -49,6 +54,7 @@ def _ascending(looks: list[int]) -> list[int]:
 
 Claim = Literal["better", "worse", "not better", "no different"]
 Override = Annotated[str, AfterValidator(_override)]
+SourceOverride = Annotated[str, AfterValidator(_source_override)]
 EachOnce = AfterValidator(_each_once)
 OneOrMore = BeforeValidator(_as_list)
 
@@ -71,6 +77,11 @@ class Value(BaseModel):
     published: float | None = None  # test accuracy in % in the reference report
     rank: Count | None = None  # its order within the factor in the reference report, 1 is the best
     claim: Claim | None = None  # what the reference report says of it against the reference, if only in words
+    init: str | None = None  # the source whose network its runs start from, which makes `set` optional
+    settings: Annotated[list[str], OneOrMore, EachOnce] | None = None  # which have it, as names or digits*; None: all
+
+    def is_for(self, setting: str | None) -> bool:
+        return self.settings is None or any(fnmatchcase(setting or "", pattern) for pattern in self.settings)
 
 
 class Study(BaseModel):
@@ -91,6 +102,7 @@ class Study(BaseModel):
     budget: Annotated[float | None, BeforeValidator(seconds)] = None
     max_runs: Count | None = None
     only: Annotated[list[str], OneOrMore, EachOnce] | None = None  # settings, factors, or factor/value; None: all
+    sources: dict[str, Annotated[list[SourceOverride], OneOrMore]] = {}  # networks to start from: name → overrides
     settings: dict[str, Annotated[list[Override], OneOrMore]] = {}  # label → overrides; every factor is varied in each
     factors: dict[str, dict[str, Value]]  # factor → label → value
     all_folds: Count  # of the training set
@@ -111,11 +123,15 @@ class Study(BaseModel):
         every = folds_and_seeds(self.folds, itertools.chain(self.seeds, more), self.seeding, self.all_folds)
         return list(itertools.islice(every, count))
 
+    def values(self, factor: str, setting: str | None = None) -> dict[str, Value]:
+        """The factor's values in this setting of a study that has settings."""
+        return {label: value for label, value in self.factors[factor].items() if value.is_for(setting)}
+
     def wanted(self, factor: str, setting: str | None = None) -> list[str]:
         """Labels of the factor's values that are to be trained, in this setting of a study that has settings."""
         settings = [entry for entry in self.only or () if entry in self.settings]
         values = [entry for entry in self.only or () if entry not in self.settings]
-        labels = list(self.factors[factor])
+        labels = list(self.values(factor, setting))
         if settings and setting not in settings:
             return []
         if not values or factor in values:
@@ -131,7 +147,7 @@ def read_study(name: str, config: dict[str, Any], all_folds: int) -> Study:
     where = f"study={name}"
     factors = {
         str(factor): {
-            str(label): validate(Value, _mapping(f"{where}: {factor}/{label}", value), f"{where}: {factor}/{label}: ")
+            str(label): _value(f"{where}: {factor}/{label}", value)
             for label, value in _mapping(f"{where}: factors.{factor}", values).items()
         }
         for factor, values in _mapping(f"{where}: factors", config.get("factors")).items()
@@ -149,6 +165,14 @@ def read_study(name: str, config: dict[str, Any], all_folds: int) -> Study:
     for setting in study.settings:
         if setting in factors:
             raise UserError(f"study.settings.{setting}: also the name of a factor; rename one, study.only names both")
+    for factor, label, value in ((f, label, value) for f in factors for label, value in factors[f].items()):
+        if value.init is not None and value.init not in study.sources:
+            known = study.sources or ["those of study.sources, where there are none"]
+            raise unknown(f"{where}: {factor}/{label}: init", value.init, known)
+        for pattern in value.settings or ():
+            if not any(fnmatchcase(setting, pattern) for setting in study.settings):
+                known = list(study.settings) or ["those of study.settings, where there are none"]
+                raise unknown(f"{where}: {factor}/{label}: settings", pattern, known)
     for fold in study.folds:
         if fold is None and study.mode == "greedy":
             raise UserError("study.folds=null: a greedy study needs validation accuracies, so each run needs a fold")
@@ -166,6 +190,11 @@ def read_study(name: str, config: dict[str, Any], all_folds: int) -> Study:
         if label and label not in factors[factor]:
             raise unknown("study.only", entry, [f"{factor}/{label}" for label in factors[factor]])
     return study
+
+
+def _value(where: str, given: object) -> Value:
+    value = _mapping(where, given)
+    return validate(Value, {"set": [], **value} if "init" in value else value, f"{where}: ")
 
 
 def _mapping(where: str, given: object) -> dict:

@@ -36,6 +36,8 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
     for setting, cell in planner.references.items():
         what = f"study={name}" + ("" if setting is None else f": {setting}")
         check_reference(what, {**cell.config, "data": {**cell.config["data"], "fold": study.folds[0]}})
+    for source, run in planner.sources.items():
+        check(f"study={name}: sources.{source}", run.config)
     try:
         failures = train(name, planner.steps(), study.together, config, context)
     except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns the first into the second
@@ -81,9 +83,14 @@ def test_images(data: DictConfig) -> int:
 
 def check_reference(what: str, config: dict[str, Any]) -> None:
     """Raises UserError if the reference can't be trained, in which case hardly any cell could."""
+    check(f"{what}: invalid reference", config)
+
+
+def check(what: str, config: dict[str, Any]) -> None:
+    """Raises UserError if a run with this configuration can't be trained."""
     from emnist.training.preflight import preflight
 
     try:
         preflight(config)
     except UserError as error:
-        raise UserError(f"{what}: invalid reference: {error}") from error
+        raise UserError(f"{what}: {error}") from error

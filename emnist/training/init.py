@@ -139,7 +139,9 @@ def find_source(init: dict[str, Any], last: Path | None = None) -> Source:
     """
     if last is not None and last.exists():
         checkpoint, source = _read(last)
-        return replace(source, origin=checkpoint["about"]["init"])
+        origin = checkpoint["about"]["init"]
+        init |= {"run": origin["run"], "sha256": origin["sha256"]}  # a study's job comes without the latter
+        return replace(source, origin=origin)
     path = _checkpoint_of(init.get("run"))
     _, source = _read_once(path, (path.stat().st_mtime_ns, path.stat().st_size))
     run, sha256 = init["run"], source.origin["sha256"]
@@ -156,7 +158,7 @@ def fine_tuning(
 
     Raises UserError if the networks differ in more than their head, or if a key of `init` is invalid.
     """
-    _check_model(model, source)
+    check_model(model, source.model, source.origin["run"])
     return construct("init", FineTuning, network, classes, source, **init)
 
 
@@ -165,16 +167,16 @@ def _linear(head: nn.Module) -> nn.Linear:
     return [module for module in head.modules() if isinstance(module, nn.Linear)][-1]
 
 
-def _check_model(model: dict[str, Any], source: Source) -> None:
-    keys = [key for key in model.keys() | source.model.keys() if key not in FREE]
-    differing = [key for key in sorted(keys) if model.get(key) != source.model.get(key)]
+def check_model(model: dict[str, Any], trained: dict[str, Any], run: object) -> None:
+    """Raises UserError if `model` is another network than the `trained` one of `run`, apart from head and dropout."""
+    keys = [key for key in model.keys() | trained.keys() if key not in FREE]
+    differing = [key for key in sorted(keys) if model.get(key) != trained.get(key)]
     if "name" in differing:
         differing = ["name"]
     if differing:
-        origin = source.origin["run"]
-        needed = " ".join(_override(key, source.model.get(key)) for key in differing)
+        needed = " ".join(_override(key, trained.get(key)) for key in differing)
         given = ", ".join(_override(key, model.get(key)) for key in differing)
-        raise UserError(f"init.run={origin}: its network has {needed}, not {given}; they may differ in the head only")
+        raise UserError(f"init.run={run}: its network has {needed}, not {given}; they may differ in the head only")
 
 
 def _override(key: str, value: object) -> str:

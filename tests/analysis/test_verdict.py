@@ -73,6 +73,12 @@ def test_differences_from_one_reference_are_correlated():
     assert stats.norm.isf(0.025) < joint_limit(contrasts, 0.05).deviate < bonferroni_limit(0.05, 4).deviate
 
 
+def test_differences_on_other_images_are_independent():
+    one, other = made_up([0.85] * 3, seed=1), made_up([0.85] * 3, images=2000, seed=2)
+    apart = joint_limit([*one, *other], 0.05, ["a", "a", "b", "b"]).deviate
+    assert joint_limit(one, 0.05).deviate < apart < bonferroni_limit(0.05, 4).deviate
+
+
 def test_a_different_reference_has_nothing_to_share_but_the_images():
     one, other = made_up([0.85, 0.85], seed=1), made_up([0.85, 0.85], seed=2)
     assert abs(correlation([*one, *other])[0, 1]) < 0.1

@@ -53,6 +53,19 @@ def test_wanted_in_a_setting(only, labels):
     assert [study.wanted("neurons", setting) for setting in ("wide", "3")] == labels
 
 
+def test_values_of_some_settings():
+    values = {
+        "a": {"set": "a=1"},
+        "b": {"init": "few", "settings": ["wide", "s*"]},
+        "c": {"set": "c=1", "settings": "x"},
+    }
+    settings: dict[str, list[str]] = {"wide": [], "small": [], "x": []}
+    study = read(sources={"few": []}, settings=settings, factors={"start": values})
+    assert [list(study.values("start", setting)) for setting in settings] == [["a", "b"], ["a", "b"], ["a", "c"]]
+    assert study.wanted("start", "x") == ["a", "c"]
+    assert study.factors["start"]["b"].set == []
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
