@@ -48,14 +48,17 @@ def start(cfg: DictConfig) -> None:
 def spell_out(argument: str) -> list[str]:
     """`init=FOLDER` is short for `init=run init.run=FOLDER`; any other argument stays as it is.
 
-    A path is quoted, since signs such as = and brackets mean something to Hydra. Several stand between commas.
+    Paths, several between commas, are quoted, since signs such as = and brackets mean something to Hydra.
     """
     key, _, value = argument.partition("=")
     if key != "init" or value in ("none", "run"):
         return [argument]
-    if "none" in value.split(","):
+    paths = value.split(",")
+    if "none" in paths:
         raise UserError(f"init={value}: give runs alone, and start with init=none in a command of its own")
-    return ["init=run", f"init.run={value}" if set(value) & set("'\",") else f"init.run='{value}'"]
+    if not set(value) & set("'\""):
+        value = ",".join(f"'{path}'" for path in paths)
+    return ["init=run", f"init.run={value}"]
 
 
 def resume(arguments: list[str]) -> None:

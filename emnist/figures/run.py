@@ -90,7 +90,7 @@ def augmented(images: np.ndarray, shares: np.ndarray, classes: list[str], title:
     texts = [_mixture(one, classes) for one in shares.swapaxes(0, 1).reshape(rows * columns, -1)]
     grid = _grid(in_rows, texts, ["black"] * len(texts), columns)
     figure = Figure(figsize=(grid.shape[1] / 100, grid.shape[0] / 100 + 0.8))
-    mixed = ", with the share of each class in %" if (shares.max(2) < 1).any() else ""
+    mixed = ", with the share of each class" if (shares.max(2) < 1).any() else ""
     figure.suptitle(f"{title}\nas they are (left), and as they are augmented in training{mixed}", fontsize=11)
     figure.figimage(grid)
     return figure
@@ -138,10 +138,10 @@ def _label(classes: list[str], true: int, guess: int) -> str:
 
 
 def _mixture(shares: np.ndarray, classes: list[str]) -> str:
-    """The class, or "70 A + 30 3"."""
+    """The class, or "70% A + 30% 3"."""
     percent = (100 * shares).round().astype(int)
     parts = sorted(((share, classes[i]) for i, share in enumerate(percent) if share), reverse=True)
-    return short(parts[0][1]) if len(parts) == 1 else " + ".join(f"{share} {short(name, 6)}" for share, name in parts)
+    return short(parts[0][1]) if len(parts) == 1 else " + ".join(f"{share}% {short(name, 6)}" for share, name in parts)
 
 
 def _grid(images: np.ndarray, texts: list[str], colors: list[str], columns: int) -> np.ndarray:
@@ -150,7 +150,7 @@ def _grid(images: np.ndarray, texts: list[str], colors: list[str], columns: int)
     Made with Pillow and shown pixel by pixel: a third of the time that an axes with texts takes.
     """
     font = label_font(12)
-    width, height = max(2 * CELL, *(2 + ceil(font.getlength(text)) for text in texts), 0), 2 * CELL + 8
+    width, height = max(2 * CELL, *(10 + ceil(font.getlength(text)) for text in texts), 0), 2 * CELL + 8
     canvas = Image.new("RGB", (columns * width, max(1, -(-len(images) // columns)) * height), "white")
     draw = ImageDraw.Draw(canvas)
     for i, (picture, text, color) in enumerate(zip(as_pictures(images), texts, colors, strict=True)):

@@ -50,11 +50,11 @@ class TrainedClassifier:
         A network that was trained on images of another size takes uint8 [N, H, W], on colour images [N, 3, H, W].
 
         With `augment`, the mean over the images and as many slightly shifted or turned views of them, 8 at most, always
-        the same ones (test-time augmentation). The mean is less sure than it is right: see docs/reading.md.
+        the same ones (test-time augmentation). The averaged probabilities are underconfident: see docs/reading.md.
 
         Raises ValueError for another shape or dtype, or another number of views.
         """
-        if not 0 <= augment <= len(VIEWS):
+        if augment not in range(len(VIEWS) + 1):
             raise ValueError(f"augment={augment}: give 0 to {len(VIEWS)}")
         images = as_tensor(images)
         probabilities = self.probabilities(self.logits(images))

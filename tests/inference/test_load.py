@@ -46,7 +46,7 @@ def test_augmented_predictions_are_the_mean_over_fixed_views(trained, characters
     assert (every.argmax(1) == classifier.predict(images).argmax(1)).float().mean() > 0.7
 
 
-@pytest.mark.parametrize("augment", [-1, 9])
+@pytest.mark.parametrize("augment", [-1, 9, 1.5])
 def test_no_other_number_of_views(trained, characters, augment):
     with pytest.raises(ValueError, match=f"augment={augment}: give 0 to 8"):
         emnist.load_run(trained.path).predict(characters.test_images, augment=augment)

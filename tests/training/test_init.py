@@ -323,15 +323,15 @@ def test_of_a_run_by_its_folder_on_the_command_line(command, trained, digits, tm
         ("init=outputs/lr=0.1", "'outputs/lr=0.1'"),
         ("init=my run (2)/[best]", "'my run (2)/[best]'"),
         ("init='a, b'", "'a, b'"),
-        ("init=a,b", "a,b"),
+        ("init=a,b=1", "'a','b=1'"),
     ],
 )
 def test_a_path_is_quoted_for_hydra(argument, run):
-    """Several paths, between commas, are several jobs of a multirun."""
+    """Several are the jobs of a multirun."""
     assert spell_out(argument) == ["init=run", f"init.run={run}"]
     parsed = OverridesParser.create().parse_override(f"init.run={run}")
-    assert parsed.is_sweep_override() == (run == "a,b")
-    assert parsed.is_sweep_override() or parsed.value() == run.strip("'")
+    values = list(parsed.sweep_string_iterator()) if parsed.is_sweep_override() else [parsed.value()]
+    assert values == (["'a'", "'b=1'"] if "b=1" in argument else [run.strip("'")])
 
 
 @pytest.mark.parametrize("argument", ["init=none", "init=run", "init.run=a", "model=cnn", "-m"])
