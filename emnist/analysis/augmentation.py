@@ -105,7 +105,7 @@ def contrasted(tried: Iterable[Tried], group: str, key: str) -> list[tuple[str, 
         rest = _rest(some[0].plain)
         value = rest[group].get(key)
         rest[group] = {name: other for name, other in rest[group].items() if name != key}
-        if rest["scheduler"].get("T_max") == value:
+        if key == "max_epochs" and rest["scheduler"].get("T_max") == value:
             rest["scheduler"] = {**rest["scheduler"], "T_max": None}
         alike[repr(rest)].append((float("inf") if value is None else float(value), setting))
     return [(min(some)[1], max(some)[1]) for some in alike.values() if min(some)[0] < max(some)[0]]

@@ -1,5 +1,7 @@
 """What goes with the gains of a made-up study; see tests/fixtures/augmented.py."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,10 +18,10 @@ from emnist.analysis.augmentation import (
     passing,
     tried_of,
 )
-from emnist.analysis.collection import collect
+from emnist.analysis.collection import Cell, collect
 from emnist.analysis.comparison import StudyResult, compare
 from tests.fixtures.augmented import make_augmentation_study
-from tests.fixtures.runs import CLASSES, make_study
+from tests.fixtures.runs import CLASSES, configured, make_study
 
 
 def study_of(folder) -> StudyResult:
@@ -60,6 +62,18 @@ def test_the_strength_of_a_kind_is_chosen_by_validation(tried):
 def test_settings_that_differ_in_one_key(tried):
     assert contrasted(tried, "trainer", "max_epochs") == [("short", "long")]
     assert contrasted(tried, "data", "per_class") == []
+
+
+@pytest.mark.parametrize("scheduler", ["step", "cosine"])
+def test_settings_differ_in_one_key_whatever_the_schedule(tried, scheduler):
+    def of(epochs: int, per_class: int | None) -> Tried:
+        overrides = f"trainer.max_epochs={epochs}", f"data.per_class={per_class or 'null'}", f"scheduler={scheduler}"
+        run = replace(tried[0].plain.runs[0], config=configured(*overrides))
+        return replace(tried[0], setting=f"{epochs} {per_class}", plain=Cell("", [run]))
+
+    settings = [of(epochs, per_class) for epochs in (10, 50) for per_class in (120, None)]
+    assert contrasted(settings, "trainer", "max_epochs") == [("10 120", "50 120"), ("10 None", "50 None")]
+    assert contrasted(settings, "data", "per_class") == [("10 120", "10 None"), ("50 120", "50 None")]
 
 
 def test_the_gap_is_that_of_the_best_epoch(tried):
