@@ -79,16 +79,34 @@ def by_kind(tried: Iterable[Tried]) -> dict[str, list[Tried]]:
     return dict(groups)
 
 
+def chosen(tried: Iterable[Tried]) -> list[Tried]:
+    """Of each kind in each setting, the strength with the highest validation accuracy; all, if there is no validation.
+
+    So the test accuracy, by which gains are measured, chooses nothing.
+    """
+    best: dict[tuple[str, str], Tried] = {}
+    tried = list(tried)
+    for one in tried:
+        if one.row.val is not None:
+            before = best.setdefault((one.setting, one.kind), one)
+            if before.row.val is not None and one.row.val.mean > before.row.val.mean:
+                best[one.setting, one.kind] = one
+    return list(best.values()) or tried
+
+
 def contrasted(tried: Iterable[Tried], group: str, key: str) -> list[tuple[str, str]]:
     """Pairs of settings that differ in one key of the configuration alone: with its smallest and largest value.
 
-    `data.per_class=null` means all images, which is the most.
+    `data.per_class=null` means all images, which is the most. A cosine schedule that ends with the training is not
+    another key.
     """
     alike: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for setting, some in by_setting(tried).items():
         rest = _rest(some[0].plain)
         value = rest[group].get(key)
         rest[group] = {name: other for name, other in rest[group].items() if name != key}
+        if key == "max_epochs" and rest["scheduler"].get("T_max") == value:
+            rest["scheduler"] = {**rest["scheduler"], "T_max": None}
         alike[repr(rest)].append((float("inf") if value is None else float(value), setting))
     return [(min(some)[1], max(some)[1]) for some in alike.values() if min(some)[0] < max(some)[0]]
 

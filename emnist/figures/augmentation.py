@@ -16,6 +16,7 @@ from emnist.analysis.augmentation import (
     by_kind,
     by_setting,
     calibration,
+    chosen,
     generalization_gap,
     moved,
     passing,
@@ -34,17 +35,19 @@ def gap_and_epochs(tried: Sequence[Tried], title: str) -> Figure:
     figure.suptitle(wrapped(title), fontsize=10)
     left, right = figure.subplots(1, 2)
     styles = _styles(by_setting(tried))
-    for setting, some in by_setting(tried).items():
+    for number, (setting, some) in enumerate(by_setting(tried).items()):
         style = styles[setting]
         if (gap := generalization_gap(some[0].plain)) is not None:
             gains = [100 * one.gain for one in some]
             left.plot([100 * gap] * len(gains), gains, **{**style, "alpha": 0.25, "markersize": 4}, linestyle="none")
-            left.plot(100 * gap, fmean(gains), **style, markeredgecolor="black", markersize=7, zorder=3)
+            mean = fmean(100 * one.gain for one in chosen(some))
+            left.plot(100 * gap, mean, **style, markeredgecolor="black", markersize=7, zorder=3)
         if known := [one for one in map(passing, some) if one is not None]:
             epochs = np.arange(1, max(one.epochs for one in known) + 1)
             passed = [100 * fmean(one.epoch is not None and one.epoch <= epoch for one in known) for epoch in epochs]
             mark = {**style, "markersize": 5, "markevery": [len(epochs) - 1]}
-            right.plot(epochs, passed, drawstyle="steps-post", linewidth=1.4, **mark)
+            dashes = "-" if number < len(LINE_COLORS) else "--"
+            right.plot(epochs, passed, drawstyle="steps-post", linewidth=1.4, linestyle=dashes, **mark)
     left.axhline(0, color="0.4", linewidth=0.8)
     left.set_xlabel("training − validation accuracy without\naugmentation (points)", fontsize=9)
     left.set_ylabel("gain in test accuracy (points)", fontsize=9)
@@ -54,7 +57,7 @@ def gap_and_epochs(tried: Sequence[Tried], title: str) -> Figure:
     right.xaxis.set_minor_locator(NullLocator())
     right.xaxis.set_major_formatter("{x:g}")
     right.set_xlabel("epoch", fontsize=9)
-    right.set_ylabel("% of the values that have passed the best\nvalidation accuracy without", fontsize=9)
+    right.set_ylabel("values past the best validation\naccuracy without augmentation (%)", fontsize=9)
     for axes in (left, right):
         _plain(axes)
     handles = [Line2D([], [], **style, linestyle="none", label=setting or "all") for setting, style in styles.items()]
@@ -62,10 +65,10 @@ def gap_and_epochs(tried: Sequence[Tried], title: str) -> Figure:
     return figure
 
 
-def gain_and_movement(tried: Sequence[Tried], title: str) -> Figure | None:
+def gain_and_movement(tried: Sequence[Tried], names: dict[str, str], title: str) -> Figure | None:
     """Gains over how far the images move and stray, a row a model and a line a kind, from weak to strong.
 
-    Means over the settings of the model. None if no run has measured it.
+    Means over the settings of the model, of which `names` has the names. None if no run has measured it.
     """
     known = [(one, m) for one in tried if (m := moved(one)) is not None]
     models = list(dict.fromkeys(one.row.cell.model for one, _ in known))
@@ -87,11 +90,11 @@ def gain_and_movement(tried: Sequence[Tried], title: str) -> Figure | None:
                 for rank, place, gain in zip(sorted(ranks), x, points[:, 2], strict=True):
                     axes.plot(place, gain, **style, markersize=_size(rank))
         _cut(row[0], [100 * one.gain for one, _ in known if one.row.cell.model == model])
-        row[0].set_ylabel(f"{model}: gain (points)", fontsize=9)
+        row[0].set_ylabel(f"{names[model]}: gain (points)", fontsize=9)
+        row[0].axvline(1, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
         for axes in row:
             axes.axhline(0, color="0.4", linewidth=0.8, zorder=0)
             _plain(axes)
-    panels[-1, 0].axvline(1, color="0.75", linewidth=0.8, linestyle=":", zorder=0)
     panels[-1, 0].set_xlabel("distance from an image to itself augmented /\nto the nearest of its class", fontsize=9)
     panels[-1, 1].set_xlabel("more images whose nearest other image\nis of another class (points)", fontsize=9)
     handles: list[Artist] = [
@@ -127,7 +130,7 @@ def calibrations(tried: Sequence[Tried], title: str) -> Figure | None:
     left.set_yticks(range(len(kinds)), kinds)
     left.set_ylim(len(kinds) - 0.4, -0.6)
     left.set_xlabel("change of the calibration error on test\nimages, with the temperature (points)", fontsize=9)
-    right.set_xlabel("change of the temperature (without:\nof the same runs)", fontsize=9)
+    right.set_xlabel("change of the temperature", fontsize=9)
     for axes in (left, right):
         axes.axvline(0, color="0.4", linewidth=0.8, zorder=0)
         axes.tick_params(axis="y", length=0)

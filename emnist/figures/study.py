@@ -115,7 +115,7 @@ def curves_by_setting(study: StudyResult, title: str) -> Figure:
         reached = [100 * value for row in rows for value in row.cell.values("val_accuracy")]
         axes.set_ylim(max(0, min(np.percentile(reached, 10) - 10, max(reached) - 15)), max(reached) + 2)
         axes.tick_params(labelsize=8)
-        axes.legend(frameon=False, fontsize=7.5, loc="lower right")
+        axes.legend(fontsize=7.5, loc="lower right", framealpha=0.85, edgecolor="none")
     return figure
 
 
@@ -160,9 +160,9 @@ def differences_by_setting(study: StudyResult, title: str) -> Figure:
                 "weight": "bold" if d.is_clear else "normal",
                 "color": "white" if dark else "black",
             }
-            axes.text(x, y, f"{point:+.1f}", ha="center", va="center", fontsize=6.5, **style)
+            axes.text(x, y, f"{point:+.1f}".replace("-0.0", "+0.0"), ha="center", va="center", fontsize=6.5, **style)
     axes.set_yticks(places, [shorten(f"{_spaced(factor)} {label}", 34, placeholder=" …") for factor, label in values])
-    axes.set_xticks(range(len(settings)), [fill(setting, 9) for setting in settings])
+    axes.set_xticks(range(len(settings)), [fill(setting, max(9, 72 // len(settings))) for setting in settings])
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=7)
     axes.set(xlim=(-0.55, len(settings) - 0.45), ylim=(places[-1] + 0.6, -0.6))

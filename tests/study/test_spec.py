@@ -4,8 +4,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from emnist.command import CONF
+from emnist.data.augmentation import build_augmentation
 from emnist.errors import UserError
+from emnist.study.overrides import merge
 from emnist.study.spec import read_study
+from tests.fixtures.configuration import configure
 
 FACTORS = {"neurons": {"16": {"set": "model.neurons=16"}, 8: {"set": ["model.neurons=8", "threads=1"], "rank": 2}}}
 
@@ -136,3 +139,18 @@ def test_studies_of_the_reference_report(name, best):
         assert study.mode == "around"
         common = {"batch_norm", "regularization", "dropout", "augmentation", "optimizer", "scheduler"}
         assert common < set(study.factors)
+
+
+def test_the_study_of_augmentation():
+    """Its settings and values compose, three strengths of each kind, and no run is stopped early."""
+    config = OmegaConf.load(CONF / "study" / "augmentation.yaml")
+    study = read_study("augmentation", OmegaConf.to_container(config.study), 5)
+    settings = [configure(*merge(study.reference, overrides)) for overrides in study.settings.values()]
+    assert len({(one.model.name, one.data.per_class, one.trainer.max_epochs) for one in settings}) == len(settings) == 8
+    assert {(one.patience, one.augmentation.name) for one in settings} == {(None, "none")}
+    for values in study.factors.values():
+        composed = [configure(*merge(study.reference, value.set)).augmentation for value in values.values()]
+        assert len(composed) == 3
+        assert len({str(one) for one in composed}) == 3
+        for one in composed:
+            assert build_augmentation(47, **OmegaConf.to_container(one)) is not None

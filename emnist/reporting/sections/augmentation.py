@@ -13,6 +13,7 @@ from emnist.analysis.augmentation import (
     by_kind,
     by_setting,
     calibration,
+    chosen,
     confusions,
     contrasted,
     correlation,
@@ -26,7 +27,7 @@ from emnist.figures import augmentation as figures
 from emnist.figures.style import to_png
 from emnist.inference.load import load_run
 from emnist.reporting.document import PAGE_WIDTH, Document
-from emnist.reporting.wording import count, data_of, p_value, spaced, title
+from emnist.reporting.wording import count, data_of, model_name, p_value, spaced, title
 
 STRENGTHS = ("weak", "medium", "strong")
 SHOWN = 5  # pairs of classes a kind
@@ -45,7 +46,7 @@ def add_augmentation(document: Document, study: StudyResult) -> None:
     document.points([*found, *_distances(distances), *_calibrations(tried)])
     document.text(
         "Left, the gap of the runs without augmentation: each point is a value, the large ones are means over the "
-        "values of a setting. Training accuracy is that of the epoch's steps, with dropout, and the gap is that of the "
+        "kinds. Training accuracy is that of the epoch's steps, with dropout, and the gap is that of the "
         "best epoch. Augmented runs have no place on this axis: their training accuracy is measured on augmented "
         "images. Right, how many values have passed the best validation accuracy without augmentation by then; a line "
         "ends where training does."
@@ -54,7 +55,8 @@ def add_augmentation(document: Document, study: StudyResult) -> None:
     document.picture(
         f"figures/{study.name}_gap.png", to_png(figure), "Gains over the gap, and epochs needed", PAGE_WIDTH
     )
-    if (moves := figures.gain_and_movement(tried, f"Gains over how far images move\n{data}")) is not None:
+    names = {one.row.cell.model: model_name(one.row.cell.model) for one in tried}
+    if (moves := figures.gain_and_movement(tried, names, f"Gains over how far images move\n{data}")) is not None:
         document.text(
             "How far training images move, by the Euclidean distance of their pixels, as each run has measured it "
             "(`augmentation.json`): left against the distance to the nearest image of the same class (1: as far), "
@@ -78,7 +80,8 @@ def add_augmentation(document: Document, study: StudyResult) -> None:
 
 def _gains(tried: Sequence[Tried]) -> str:
     text = (
-        "A gain is the difference in test accuracy from the runs without augmentation of the same setting, in points."
+        "A gain is the difference in test accuracy from the runs without augmentation of the same setting, in points. "
+        "Means are over kinds, each at the strength with the highest validation accuracy in the setting."
     )
     if all(one.row.difference is not None and one.row.difference.of_networks for one in tried):
         return f"{text} With one run a value, gains are those of two networks; other trainings may give others."
@@ -100,13 +103,14 @@ def _overall(tried: Sequence[Tried]) -> list[str]:
             f"In {positive} of {len(means)} settings the mean gain is above zero. It is highest in {best} "
             f"({_points(means[best])}), lowest in {worst} ({_points(means[worst])})."
         )
-    kinds = {kind: fmean(one.gain for one in some) for kind, some in by_kind(tried).items()}
+    kinds = {kind: fmean(one.gain for one in some) for kind, some in by_kind(chosen(tried)).items()}
     if len(kinds) > 1:
         ranked = sorted(kinds, key=kinds.__getitem__, reverse=True)
         first, last = ranked[0], ranked[-1]
+        over = "Averaged over settings, " if len(means) > 1 else ""
         sentences.append(
-            f"Averaged over strengths{' and settings' if len(means) > 1 else ''}, {spaced(first)} gains most "
-            f"({_points(kinds[first])}) and {spaced(last)} least ({_points(kinds[last])})."
+            f"{over}{spaced(first)} gains most ({_points(kinds[first])}), {spaced(last)} least "
+            f"({_points(kinds[last])})."
         )
     return sentences
 
@@ -138,11 +142,11 @@ def _strengths(tried: Sequence[Tried]) -> list[str]:
     if number < 2:
         return []
     best = Counter(max(some, key=lambda one: one.gain).rank for some in full)
-    names = STRENGTHS if number == 3 else [f"{i + 1}." for i in range(number)]
-    parts = [f"the {name} one in {best[rank]}" for rank, name in enumerate(names)]
-    cases = f"{_list(parts)} of {count(len(full), 'case')}"
+    names = STRENGTHS if number == 3 else [f"number {i + 1}" for i in range(number)]
+    parts = _list([f"{name} in {best[rank]}" for rank, name in enumerate(names)])
     none = sum(max(one.gain for one in some) <= 0 for some in full)
-    return [f"Of the strengths of a kind in a setting, {cases} gains most; in {none} none gains."]
+    cases = count(len(full), "case")
+    return [f"The strength of a kind that gains most in a setting is {parts} of {cases}; in {none} none gains."]
 
 
 def _gaps(tried: Sequence[Tried]) -> list[str]:
@@ -280,8 +284,8 @@ def _add_epochs(document: Document, study: StudyResult, tried: Sequence[Tried]) 
 
 
 def _means(tried: Sequence[Tried]) -> dict[str, float]:
-    """The mean gain of each setting."""
-    return {setting: fmean(one.gain for one in some) for setting, some in by_setting(tried).items()}
+    """The mean gain of each setting, over the strength of each kind that validation chooses."""
+    return {setting: fmean(one.gain for one in some) for setting, some in by_setting(chosen(tried)).items()}
 
 
 def _points(value: float) -> str:

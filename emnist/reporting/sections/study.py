@@ -52,7 +52,8 @@ def add_study(document: Document, study: StudyResult) -> None:
         _add_table_of_settings(document, study) if study.settings else _add_table(document, study)
     if any(sum(row.val is not None for row in rows) > 1 for rows in study.factors.values()):
         with document.fold("Learning curves"):
-            heading = f"{title(study)}: validation accuracy (%) by epoch, mean and range over runs\n{data}"
+            over = "mean" if study.settings else "mean and range"
+            heading = f"{title(study)}: validation accuracy (%) by epoch, {over} over runs\n{data}"
             figure = (study_figures.curves_by_setting if study.settings else study_figures.factors)(study, heading)
             document.picture(
                 f"figures/{study.name}_factors.png", to_png(figure), "Learning curves by factor", PAGE_WIDTH
