@@ -220,6 +220,7 @@ def test_random_strength_scales_all_strengths():
         ("erasing", {"area": 1}, "augmentation.area=1: must be less than 1"),
         ("erasing", {"aspect": 0.3}, "augmentation.aspect=0.3: must be greater than or equal to 1"),
         ("mixup", {"alpha": -0.2}, "augmentation.alpha=-0.2: must be greater than or equal to 0"),
+        ("mixup", {"num_classes": 3}, "augmentation.num_classes: no such key; the keys are alpha"),
         ("cutmix", {"beta": 1}, "augmentation.beta: no such key; the keys are alpha"),
         ("random", {"strength": 2}, "augmentation.strength=2: must be less than or equal to 1"),
         ("random", {"count": 8}, "augmentation.count=8: must be at most the number of kinds, 7"),
