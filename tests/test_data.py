@@ -7,10 +7,12 @@ import pytest
 from PIL import Image
 
 from emnist.data import __main__ as data_command
+from emnist.data.sources import load_dataset
 from emnist.data.sources.emnist import FILES, MERGED
 from emnist.data.sources.glyphs import draw
 from tests.fixtures.commands import run_command
 from tests.fixtures.idx_files import write_emnist, write_idx
+from tests.fixtures.sets import write_pictures
 
 
 @pytest.fixture
@@ -38,6 +40,23 @@ def test_the_card(run, glyphs, characters, tmp_path):
     assert len(pictures) >= 2
     assert all(Image.open(tmp_path / "card" / picture).width > 500 for picture in pictures)
     assert "wrong" not in text
+
+
+def test_the_card_of_own_pictures_names_their_files(run, tmp_path):
+    paths = write_pictures(tmp_path / "mine", [0, 1, 2] * 10, (20, 30, 3))
+    shutil.copy(paths[0], paths[3])
+    code, out, err = run("data=folder", f"data.root={tmp_path / 'mine'}", "data.channels=3", "--out=card")
+    assert (code, err) == (0, [])
+    assert any("28 × 28 pixels, 3 channels" in line for line in out)
+    table = pd.read_csv(tmp_path / "card" / "duplicates.csv")
+    (equal,) = table[table["kind"] == "equal"].itertuples()
+    assert {equal.file, equal.other_file} == {str(paths[0]), str(paths[3])}
+    for number, part, file in (
+        (equal.image, equal.set, equal.file),
+        (equal.other_image, equal.other_set, equal.other_file),
+    ):
+        data = load_dataset("folder", root=str(tmp_path / "mine"), channels=3)
+        assert {"training": data.train_files, "test": data.test_files}[part][number] == file
 
 
 def test_planted_duplicates_in_unbalanced_data(run, tmp_path):
@@ -97,6 +116,7 @@ def test_labels_that_look_wrong(run, glyphs, trained, characters, tmp_path):
         (["data=letters"], "data=letters: unknown; choose one of "),
         (["data.split=letter"], "data.split=letter: unknown; choose one of balanced, "),
         (["data.colour=3"], "data.colour: no such key here; "),
+        (["data.split=letters,digits"], "data.split=letters,digits: several values; a card is of one data set"),
         (["GLYPHS", "--runs", "nowhere"], "nowhere: no such folder; give one with runs, such as outputs"),
         (["GLYPHS", "data.glyph_seed=1", "--runs", "RUN"], "RUN: trained on glyphs, "),
         (["GLYPHS", "--runs", "RUN", "OTHER"], "RUN, OTHER: runs of 2 configurations; give those of one, "),

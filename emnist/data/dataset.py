@@ -14,7 +14,7 @@ class Dataset:
 
     Images are uint8, grey [N, H, W] or of three channels [N, 3, H, W]; of characters, 0 = paper and 255 = ink. Labels
     are int64 [N], an index into `classes`. Groups, if the data has them, are int64 [N]: images with the same number
-    belong together, such as those of one writer.
+    belong together, such as those of one writer. Files, if each image has its own, are their paths.
     """
 
     name: str
@@ -28,6 +28,8 @@ class Dataset:
     kind: str  # `official` in words
     train_groups: Tensor | None = None
     test_groups: Tensor | None = None
+    train_files: tuple[str, ...] = ()
+    test_files: tuple[str, ...] = ()
     placed: dict[torch.device, tuple[Tensor, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @property

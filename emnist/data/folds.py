@@ -11,6 +11,11 @@ def stratified_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
     that no new version of a library assigns them differently. Raises UserError if a class has fewer samples than folds.
     """
     smallest = np.bincount(labels)[np.unique(labels)].min()
+    if smallest < 2:
+        raise UserError(
+            "data.folds: a class has a single training image, so none can be held out for validation; give it more, "
+            "or set data.fold=null"
+        )
     if not 2 <= folds <= smallest:
         raise UserError(f"data.folds={folds}: choose from 2 to {smallest}, the size of the smallest class")
     random = np.random.RandomState(seed)  # its stream is frozen, unlike that of numpy's newer generators
@@ -39,15 +44,24 @@ def held_out(labels: np.ndarray, groups: np.ndarray | None, share: float, seed: 
     little to share out.
     """
     if groups is not None:
-        if len(np.unique(groups)) < 2:
+        count = len(np.unique(groups))
+        if count < 2:
             raise UserError("data.groups: all images are of one group, so none can be for testing alone")
-        return assign_groups(labels, groups, np.array([1 - share, share]), seed) == 1
+        chosen = assign_groups(labels, groups, np.array([1 - share, share]), seed) == 1
+        if not chosen.any() or chosen.all():
+            part, other = ("training", "smaller") if chosen.any() else ("testing", "larger")
+            raise UserError(
+                f"data.test_share={share:g}: none of the {count:,} groups would be for {part}; set a {other} share"
+            )
+        return chosen
     random = np.random.RandomState(seed)
     chosen = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = random.permutation(np.flatnonzero(labels == label))
         count = min(max(1, round(share * len(members))), len(members) - 1)
         chosen[members[:count]] = True
+    if not chosen.any():
+        raise UserError("data.test_share: every class has a single image, so none can be for testing")
     return chosen
 
 

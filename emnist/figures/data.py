@@ -1,13 +1,18 @@
-"""The figures of a data set. Each function draws one and names the data in its title."""
+"""The figures of a data set. Each function draws one and names the data in its title.
+
+Pictures are uint8 [H, W] or [H, W, 3], as `as_pictures` makes them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
 from emnist.figures.explanations import titled
+from emnist.figures.pictures import fitted, short
 from emnist.figures.run import label_font
 from emnist.figures.style import PART_COLORS, PART_NAMES
 
@@ -16,7 +21,7 @@ GAP = 4
 MARGIN = 10
 TEXT = 20  # pixels below a picture
 GREY = "#555555"
-LONGEST = 120  # pixels of a name beside a row
+LETTERS = 16  # of a name beside a row
 PER_LINE = 24  # pictures across a sheet of rows
 TALLEST = 32  # rows below each other
 
@@ -25,44 +30,43 @@ TALLEST = 32  # rows below each other
 class Tile:
     """Pictures side by side that belong together, with a text below."""
 
-    images: Sequence[np.ndarray]  # uint8 [H, W] or [C, H, W]
+    pictures: Sequence[np.ndarray]
     text: str
     color: str = GREY
 
 
 def in_rows(rows: Sequence[tuple[str, Sequence[np.ndarray]]], title: str) -> Figure:
-    """Rows of images, each with a name on its left; many rows stand beside each other, with fewer images each."""
+    """Rows of pictures, each with a name on its left; many rows stand beside each other, with fewer pictures each."""
     columns = 1 if len(rows) <= PER_LINE // 2 else -(-len(rows) // TALLEST)
     height = -(-len(rows) // columns)
-    rows = [(name, images[: PER_LINE // columns]) for name, images in rows]
+    rows = [(short(name, LETTERS), pictures[: PER_LINE // columns]) for name, pictures in rows]
     font = label_font(17)
-    names = [_shortened(name, font) for name, _ in rows]
-    left = round(max(map(font.getlength, names), default=0)) + 2 * MARGIN
-    longest = max((len(images) for _, images in rows), default=0)
+    left = ceil(max((font.getlength(name) for name, _ in rows), default=0)) + 2 * MARGIN
+    longest = max((len(pictures) for _, pictures in rows), default=0)
     width = left + longest * (SIDE + GAP) + MARGIN
     canvas = Image.new("RGB", (columns * width, height * (SIDE + GAP) + MARGIN), "white")
     draw = ImageDraw.Draw(canvas)
-    for i, (name, (_, images)) in enumerate(zip(names, rows, strict=True)):
+    for i, (name, pictures) in enumerate(rows):
         x, y = i // height * width, i % height * (SIDE + GAP) + GAP
         draw.text((x + left - MARGIN, y + SIDE // 2), name, fill="black", font=font, anchor="rm")
-        for j, image in enumerate(images):
-            _paste(canvas, image, x + left + j * (SIDE + GAP), y)
+        for j, picture in enumerate(pictures):
+            _paste(canvas, picture, x + left + j * (SIDE + GAP), y, SIDE)
     return titled(np.asarray(canvas), title)
 
 
 def tiles(tiles: Sequence[Tile], columns: int, title: str) -> Figure:
     """Pictures with texts below, in rows."""
-    side = 84 if any(len(tile.images) > 1 for tile in tiles) else 72
-    widest = max((len(tile.images) for tile in tiles), default=1)
-    width, height = widest * (side + GAP) + 2 * MARGIN, side + TEXT + MARGIN
-    columns = min(columns, max(1, len(tiles)))
+    side, font = 3 * SIDE // 2, label_font(13)
+    of_pictures = max((len(tile.pictures) for tile in tiles), default=1) * (side + GAP) - GAP
+    width = max(of_pictures, *(ceil(font.getlength(tile.text)) for tile in tiles), 0) + 2 * MARGIN
+    height, columns = side + TEXT + MARGIN, min(columns, max(1, len(tiles)))
     canvas = Image.new("RGB", (columns * width, -(-len(tiles) // columns) * height), "white")
-    draw, font = ImageDraw.Draw(canvas), label_font(13)
+    draw = ImageDraw.Draw(canvas)
     for i, tile in enumerate(tiles):
-        x, y = i % columns * width + MARGIN, i // columns * height
-        for j, image in enumerate(tile.images):
-            _paste(canvas, image, x + j * (side + GAP), y, side)
-        middle = x + (len(tile.images) * (side + GAP) - GAP) // 2
+        middle, y = i % columns * width + width // 2, i // columns * height
+        x = middle - (len(tile.pictures) * (side + GAP) - GAP) // 2
+        for j, picture in enumerate(tile.pictures):
+            _paste(canvas, picture, x + j * (side + GAP), y, side)
         draw.text((middle, y + side + TEXT // 2), tile.text, fill=tile.color, font=font, anchor="mm")
     return titled(np.asarray(canvas), title)
 
@@ -89,21 +93,8 @@ def class_counts(train: np.ndarray, test: np.ndarray, classes: Sequence[str], ti
     return figure
 
 
-def _shortened(name: str, font) -> str:
-    if font.getlength(name) <= LONGEST:
-        return name
-    while font.getlength(f"{name}…") > LONGEST:
-        name = name[:-1]
-    return f"{name}…"
-
-
-def _paste(canvas: Image.Image, image: np.ndarray, x: int, y: int, side: int = SIDE) -> None:
-    """Grey images with dark ink, colours as they are, the longer side `side` pixels."""
-    if image.ndim == 3:
-        image = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-    picture = Image.fromarray(255 - image if image.ndim == 2 else image).convert("RGB")
-    times = side / max(picture.size)
-    size = max(1, round(picture.width * times)), max(1, round(picture.height * times))
-    picture = picture.resize(size, Image.Resampling.BICUBIC if times > 1 else Image.Resampling.BOX)
-    canvas.paste(picture, (x + (side - size[0]) // 2, y + (side - size[1]) // 2))
+def _paste(canvas: Image.Image, picture: np.ndarray, x: int, y: int, side: int) -> None:
+    """A picture in the middle of a square with a thin frame."""
+    fit = fitted(picture, side)
+    canvas.paste(fit, (x + (side - fit.width) // 2, y + (side - fit.height) // 2))
     ImageDraw.Draw(canvas).rectangle((x, y, x + side - 1, y + side - 1), outline="#dddddd")

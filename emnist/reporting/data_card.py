@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 from rich.console import Console
 from rich.progress import track
+from torch import Tensor
 
 from emnist.analysis.collection import FINISHED, Cell, collect
 from emnist.analysis.duplicates import NEAR, NearPairs, copies, near_duplicates, repeats
@@ -22,6 +25,7 @@ from emnist.data.dataset import Dataset
 from emnist.data.sources import load_dataset
 from emnist.errors import UserError
 from emnist.figures.data import PER_LINE, Tile, class_counts, in_rows, tiles
+from emnist.figures.pictures import as_pictures, short
 from emnist.figures.style import WRONG, to_png
 from emnist.hydra_errors import reworded_errors
 from emnist.inference.out_of_fold import out_of_fold
@@ -66,6 +70,9 @@ def data_config(keys: Sequence[str]) -> dict[str, Any]:
         if name.lstrip("+~").split(".")[0] != "data":
             raise UserError(f"{key}: not a key of data; give keys such as data=emnist data.split=letters")
     with reworded_errors(), initialize_config_dir(str(CONF), version_base="1.3"):
+        for override in OverridesParser.create().parse_overrides(list(keys)):
+            if override.is_sweep_override():
+                raise UserError(f"{override.input_line}: several values; a card is of one data set")
         composed = compose("train", list(keys))
     return cast(dict[str, Any], OmegaConf.to_container(composed.data, resolve=True))
 
@@ -93,7 +100,7 @@ def cell_of(folders: list[Path], data: Dataset) -> Cell:
 
 
 def add_facts(document: Document, data: Dataset) -> None:
-    train, test = (np.bincount(labels, minlength=len(data.classes)) for labels in (data.train_labels, data.test_labels))
+    train, test = (counts.numpy() for counts in data.class_counts)
     mean, std = data.mean_and_std(torch.arange(len(data.train_labels)))
     official = {True: "yes", False: "no", None: "unknown"}[data.official]
     facts = [
@@ -108,7 +115,7 @@ def add_facts(document: Document, data: Dataset) -> None:
     for name, value in facts:
         say(name, value)
     document.table(["", ""], [[name, value] for name, value in facts])
-    title = f"{data.describe()}"
+    title = data.describe()
     document.picture("figures/examples.png", to_png(examples(data, title)), f"Examples of each class of {data.name}")
     figure = class_counts(train, test, data.classes, f"Images of each class\n{title}")
     document.picture("figures/class_counts.png", to_png(figure), f"Number of images of each class of {data.name}")
@@ -127,8 +134,8 @@ def decimals(values: float | Sequence[float]) -> str:
 
 
 def size_of(data: Dataset) -> str:
-    *channels, height, width = data.train_images.shape[1:]
-    return f"{height} × {width} pixels, {count(channels[0] if channels else 1, 'channel')}"
+    channels, height, width = data.image_shape
+    return f"{height} × {width} pixels, {count(channels, 'channel')}"
 
 
 def balance(counts: np.ndarray, classes: Sequence[str]) -> str:
@@ -141,19 +148,23 @@ def balance(counts: np.ndarray, classes: Sequence[str]) -> str:
     return f"{len(classes)}, {smallest}{ratio}"
 
 
-def examples(data: Dataset, title: str):
+def examples(data: Dataset, title: str) -> Figure:
     """Random training images, a row a class."""
     order = torch.from_numpy(np.random.RandomState(0).permutation(len(data.train_labels)))
     labels = data.train_labels[order]
-    rows = []
-    for label, name in enumerate(data.classes):
-        chosen = order[(labels == label).nonzero()[:PER_LINE, 0]]
-        rows.append((name, list(data.train_images[chosen].numpy())))
-    return in_rows(rows, f"Random training images of each class\n{title}")
+    chosen = [order[(labels == label).nonzero()[:PER_LINE, 0]] for label in range(len(data.classes))]
+    return rows_of(data, list(zip(data.classes, chosen, strict=True)), f"Random training images of each class\n{title}")
+
+
+def rows_of(data: Dataset, rows: Sequence[tuple[str, Tensor]], title: str) -> Figure:
+    """Training images by their numbers, in rows with names."""
+    pictures = iter(as_pictures(data.train_images[torch.cat([chosen for _, chosen in rows])].numpy()))
+    return in_rows([(name, [next(pictures) for _ in chosen]) for name, chosen in rows], title)
 
 
 def add_duplicates(document: Document, tables: dict[str, pd.DataFrame], data: Dataset, near: bool) -> None:
     sets = {"training": (data.train_images, data.train_labels), "test": (data.test_images, data.test_labels)}
+    files = {"training": data.train_files, "test": data.test_files}
     found = [  # kind, images of which set, like images of which set, pairs, distances
         ("equal", "training", "training", repeats(data.train_images)),
         ("equal", "test", "test", repeats(data.test_images)),
@@ -178,6 +189,10 @@ def add_duplicates(document: Document, tables: dict[str, pd.DataFrame], data: Da
         names = np.array(data.classes)
         columns = {"kind": kind, "set": of, "image": both[:, 0], "label": names[label], "other_set": like}
         columns |= {"other_image": both[:, 1], "other_label": names[other], "distance": distance.astype(float).round(4)}
+        if data.train_files:
+            columns["file"], columns["other_file"] = (
+                [files[part][number] for number in numbers] for part, numbers in zip((of, like), both.T, strict=True)
+            )
         frames.append(pd.DataFrame(columns))
     tables["duplicates.csv"] = pd.concat(frames)
 
@@ -209,12 +224,12 @@ def with_progress(numbers: range) -> Iterable[int]:
 
 
 def pair_tiles(data: Dataset, pairs: NearPairs) -> list[Tile]:
+    both = as_pictures(torch.cat([data.test_images[pairs.test], data.train_images[pairs.train]]).numpy())
+    labels = data.test_labels[pairs.test].tolist(), data.train_labels[pairs.train].tolist()
     shown = []
-    for test, train, distance in zip(pairs.test, pairs.train, pairs.distance, strict=True):
-        labels = int(data.test_labels[test]), int(data.train_labels[train])
-        text = " – ".join(data.classes[label] for label in labels) + f"   {distance:.2f}"
-        images = [data.test_images[test].numpy(), data.train_images[train].numpy()]
-        shown.append(Tile(images, text, *([WRONG] if labels[0] != labels[1] else [])))
+    for i, (label, other, distance) in enumerate(zip(*labels, pairs.distance, strict=True)):
+        text = f"{short(data.classes[label])} – {short(data.classes[other])}   {distance:.2f}"
+        shown.append(Tile([both[i], both[len(pairs) + i]], text, *([WRONG] if label != other else [])))
     return shown
 
 
@@ -227,11 +242,13 @@ def add_labels(document: Document, tables: dict[str, pd.DataFrame], data: Datase
     names = np.array(data.classes)
     columns = {"image": images, "label": names[given], "suggested": names[issues.suggested]}
     columns |= {"probability_label": of_given, "probability_suggested": of_suggested}
+    if data.train_files:
+        columns["file"] = [data.train_files[number] for number in images]
     tables["labels.csv"] = pd.DataFrame(columns).round(5)
 
     share = issues.estimated / len(labels)
-    short = f"{issues.estimated:,} of {len(labels):,} ({share:.1%}) probably wrong or unclear, {len(images):,} listed"
-    say("labels", short)
+    summary = f"{issues.estimated:,} of {len(labels):,} ({share:.1%}) probably wrong or unclear, {len(images):,} listed"
+    say("labels", summary)
     missing = "" if len(folds.folds) == folds.of else f", {len(folds.folds)} of {folds.of} folds"
     if missing:
         say("", f"runs of {len(folds.folds)} of {folds.of} folds: the other training images were not looked at")
@@ -239,9 +256,10 @@ def add_labels(document: Document, tables: dict[str, pd.DataFrame], data: Datase
     document.heading("Labels that look wrong")
     accuracy = (folds.probabilities.argmax(1) == labels).mean()
     document.text(
-        f"{count(len(cell.distinct), 'run')} of `{cell.id}` predict training images that they were not trained on, "
-        f"{len(labels):,} in all{missing}, {accuracy:.1%} of them as labelled. By confident learning (Northcutt, Jiang "
-        f"and Chuang, 2021), about {issues.estimated:,} labels ({share:.1%}) are wrong or unclear. `labels.csv` lists "
+        f"{len(labels):,} training images are predicted by networks that were not trained on them "
+        f"({count(len(cell.distinct), 'run')} of `{cell.id}`{missing}), {accuracy:.1%} of them as labelled. By "
+        f"confident learning (Northcutt, Jiang and Chuang, 2021), about {issues.estimated:,} labels ({share:.1%}) are "
+        "wrong or unclear. `labels.csv` lists "
         f"{len(images):,} images, the most suspicious first, with their number in the training set, from 0."
     )
     if not len(images):
@@ -250,23 +268,28 @@ def add_labels(document: Document, tables: dict[str, pd.DataFrame], data: Datase
     document.text(unclear(issues, of_given, data.classes))
     rows = []
     for label, guess in pairs:
-        listed = (given == label) & (issues.suggested == guess)
-        rows.append([names[label], names[guess], f"{issues.joint[label, guess]:,}", f"{listed.sum():,}"])
+        number = int(((given == label) & (issues.suggested == guess)).sum())
+        rows.append([names[label], names[guess], f"{issues.joint[label, guess]:,}", f"{number:,}"])
     document.table(["label", "read as", "estimated images>", "listed>"], rows)
     title = f"given label → what the networks read instead\ntraining images of {data.describe()}"
-    shown = zip(images[:SUSPECTS], given, issues.suggested, strict=False)
-    sheet = [
-        Tile([data.train_images[i].numpy()], f"{names[label]} → {names[guess]}", "black") for i, label, guess in shown
+    texts = [
+        f"{short(names[label], 6)} → {short(names[guess], 6)}"
+        for label, guess in zip(given, issues.suggested, strict=True)
     ]
+    pictures = as_pictures(data.train_images[images[:SUSPECTS]].numpy())
+    sheet = [Tile([picture], text, "black") for picture, text in zip(pictures, texts, strict=False)]
     figure = tiles(sheet, 12, f"The most suspicious labels: {title}")
     document.picture("figures/labels.png", to_png(figure), "The images whose label is most suspicious")
-    sheet_rows = [
-        (f"{names[label]} → {names[guess]}", list(data.train_images[chosen[:PER_LINE]].numpy()))
-        for label, guess in pairs
-        if len(chosen := images[(given == label) & (issues.suggested == guess)])
+    chosen = {pair: images[(given == pair[0]) & (issues.suggested == pair[1])][:PER_LINE] for pair in pairs}
+    listed = [
+        (f"{short(names[label], 6)} → {short(names[guess], 6)}", torch.from_numpy(numbers))
+        for (label, guess), numbers in chosen.items()
+        if len(numbers)
     ]
-    figure = in_rows(sheet_rows, f"The most frequent pairs: {title}")
-    document.picture("figures/label_pairs.png", to_png(figure), "The most suspicious images of the most frequent pairs")
+    if listed:
+        figure = rows_of(data, listed, f"The most frequent pairs: {title}")
+        about = "The most suspicious images of the most frequent pairs"
+        document.picture("figures/label_pairs.png", to_png(figure), about)
 
 
 def frequent_pairs(issues: LabelIssues) -> list[tuple[int, int]]:
@@ -284,9 +307,10 @@ def unclear(issues: LabelIssues, of_given: np.ndarray, classes: Sequence[str]) -
     pairs = [(i, j) for i, j in zip(*np.unravel_index(order, both.shape), strict=True) if both[i, j]]
     share = sum(both[i, j] for i, j in pairs) / both.sum()
     named = ", ".join(f"{classes[i]} and {classes[j]}" for i, j in pairs)
+    sure = int((of_given < UNLIKELY).sum())
+    those = f"{count(sure, 'listed image')} whose label the networks give less than {UNLIKELY:.0%}"
+    first = f" Errors are to be looked for first among the {those}." if sure else ""
     return (
         "The method can't tell a wrong label from an image that could be either of two classes, and for classes that "
-        f"look alike it mostly finds the latter. {named} account for {share:.0%} of the estimate. Errors are to be "
-        f"looked for first among the {(of_given < UNLIKELY).sum():,} listed images whose label the networks give less "
-        f"than {UNLIKELY:.0%}."
+        f"look alike it mostly finds the latter. {named} account for {share:.0%} of the estimate.{first}"
     )

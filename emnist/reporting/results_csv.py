@@ -12,7 +12,8 @@ from emnist.reporting.wording import describe_cell
 from emnist.runs.identity import fold_and_seed
 from emnist.runs.search import HAND_TUNED
 
-COPIED = ["val_accuracy", "test_accuracy", "test_top3_accuracy", "test_macro_f1", "test_ece", "test_loss"]
+LATER = "test_balanced_accuracy"  # a column if a run states it: reports on older runs stay the same file
+COPIED = ["val_accuracy", "test_accuracy", "test_top3_accuracy", "test_macro_f1", LATER, "test_ece", "test_loss"]
 COPIED += ["best_epoch", "epochs", "stopped", "parameters"]  # all from result.json
 COLUMNS = ["study", "settings", "cell", "model", "fold", "seed", "state", *COPIED, "data", "commit", "reason"]
 
@@ -39,8 +40,9 @@ def results_csv(studies: list[StudyResult], searches: list[SearchResult], others
         ]
     for cell, settings in zip(others, differing_settings(others), strict=True):
         rows += [{"settings": settings, "cell": cell.id, **_run(run)} for run in cell.runs]
+    columns = [name for name in COLUMNS if name != LATER or any(row.get(LATER) is not None for row in rows)]
     # As objects, or pandas would turn whole numbers beside missing ones into floats.
-    return pd.DataFrame(rows, columns=COLUMNS, dtype=object).to_csv(index=False, lineterminator="\n")
+    return pd.DataFrame(rows, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n")
 
 
 def _run(run: Run) -> dict[str, Any]:

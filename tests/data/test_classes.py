@@ -56,7 +56,8 @@ def test_groups_and_folds(tmp_path):
         (["A"], "data.classes=[A]: only class A of glyphs (0, 1, 2, "),
         ([], "data.classes=[]: no class of glyphs (0, 1, 2, "),
         ("capitals", "data.classes=capitals: give digits, letters, or a list, such as [0,1]"),
-        (3, "data.classes=3: must be a valid string or must be a valid list"),
+        (3, "data.classes=3: give digits, letters, or a list, such as [0,1]"),
+        ([True, "A"], "data.classes=[True, 'A']: give digits, letters, or a list"),
     ],
 )
 def test_wrong_classes(tmp_path, classes, message):

@@ -38,6 +38,11 @@ def test_impossible_numbers_of_folds(folds):
         stratified_folds(LABELS, folds, seed=0)
 
 
+def test_a_class_of_one_image():
+    with pytest.raises(UserError, match="data.folds: a class has a single training image, .* data.fold=null"):
+        stratified_folds(np.array([0, 0, 1]), 2, seed=0)
+
+
 def writers(count: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Labels and groups of writers who each wrote another number of samples, of some classes more than of others."""
     random = np.random.RandomState(seed)
@@ -100,6 +105,23 @@ def test_held_out_share_of_groups():
     assert abs(np.bincount(labels[chosen]) / np.bincount(labels) - 0.2).max() < 0.1
     with pytest.raises(UserError, match="all images are of one group"):
         held_out(labels, np.zeros_like(groups), 0.2, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("share", "message"), [(0.2, "for testing; set a larger"), (0.9, "for training; set a smaller")]
+)
+def test_a_share_too_small_for_whole_groups(share, message):
+    labels, groups = np.arange(12) % 3, np.arange(12) // 6
+    with pytest.raises(UserError, match=f"data.test_share={share}: none of the 2 groups would be {message} share"):
+        held_out(labels, groups, share, seed=0)
+    assert held_out(labels, groups, 0.5, seed=0).sum() == 6
+
+
+def test_classes_of_one_image_are_for_training():
+    assert held_out(np.array([0, 0, 1]), None, 0.2, seed=0).tolist().count(True) == 1
+    assert not held_out(np.array([0, 0, 1]), None, 0.2, seed=0)[2]
+    with pytest.raises(UserError, match="data.test_share: every class has a single image"):
+        held_out(np.arange(3), None, 0.2, seed=0)
 
 
 def test_parts_need_not_be_equal():

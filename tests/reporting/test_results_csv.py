@@ -6,6 +6,7 @@ import pytest
 from emnist.analysis.collection import collect
 from emnist.analysis.comparison import compare
 from emnist.reporting.results_csv import results_csv
+from emnist.runs.folder import RunFolder
 from tests.fixtures.runs import make_study
 
 
@@ -43,3 +44,15 @@ def test_the_same_bytes_as_version_0_1(text):
     assert "mlp,the factor half,mlp/half,,1,0,missing,,,,,,,,,,,,," in lines
     assert lines[-1] == "mlp,the_factor: later,,,,,missing,,,,,,,,,,,,,"
     assert text.endswith("\n")
+
+
+def test_balanced_accuracy_where_a_run_states_it(tmp_path):
+    folder = make_study(tmp_path)
+    run = RunFolder(folder / "mlp" / "better" / "fold0_seed0")
+    result = run.read_result()
+    assert result is not None
+    run.write_result(result.model_copy(update={"test_balanced_accuracy": 0.75}))
+    collection = collect([folder])
+    rows = csv.DictReader(io.StringIO(results_csv([], [], collection.others(set()))))
+    stated = {row["test_balanced_accuracy"] for row in rows}
+    assert stated == {"", "0.75"}

@@ -33,4 +33,4 @@ def load_dataset(name: str, classes: Any = None, **source) -> Dataset:
     if name not in SOURCES:
         raise unknown("data.name", name, SOURCES)
     data = construct("data", SOURCES[name], **source)
-    return data if classes is None else construct("data", keep_classes, data, classes=classes)
+    return data if classes is None else keep_classes(data, classes)

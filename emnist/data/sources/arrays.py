@@ -23,26 +23,29 @@ class Part:
     images: np.ndarray  # uint8 [N, H, W] or [N, 3, H, W]
     labels: np.ndarray  # [N], numbers or names
     groups: np.ndarray | None = None  # [N], likewise
+    files: tuple[str, ...] = ()  # [N], or none
 
 
 def dataset_of(train: Part, test: Part, classes: Sequence[str] | None = None, **about: Any) -> Dataset:
     """The Dataset of these parts; `about` are its other fields.
 
-    Classes are the labels of the training images in order, or with names given, labels are indices into them. Raises
-    UserError, naming the part, for images of several shapes, a class that only the test images have, and a single one.
+    Classes are the labels of the training images, in the order of numbers if all are numbers, else in that of their
+    letters; or with names given, labels are indices into them. Raises UserError, naming the part, for images of several
+    shapes, a class that only the test images have, and a single one.
     """
     if train.images.shape[1:] != test.images.shape[1:]:
         shapes = [" × ".join(map(str, part.images.shape[1:])) for part in (train, test)]
         raise UserError(f"{test.name}: images of {shapes[1]}, but those of {train.name} are {shapes[0]}")
-    known = np.unique(train.labels) if classes is None else np.arange(len(classes))
+    known = _in_order(train.labels) if classes is None else list(range(len(classes)))
     for part in (train, test):
-        if unknown := sorted(set(part.labels.tolist()) - set(known.tolist())):
+        if unknown := sorted(set(part.labels.tolist()).difference(known)):
             listed = ", ".join(map(str, unknown[:NAMED])) + (", …" if len(unknown) > NAMED else "")
-            wanted = "no training image has" if classes is None else f"that are not among the {len(classes)} classes"
+            wanted = "no training image has" if classes is None else f"that are not among the {len(known)} classes"
             raise UserError(f"{part.name}: labels {wanted}: {listed}")
     if len(known) < 2:
-        raise UserError(f"{train.name}: all images are of class {known[0]}; there must be at least two")
-    labels = [torch.from_numpy(np.searchsorted(known, part.labels).astype(np.int64)) for part in (train, test)]
+        raise UserError(f"{train.name}: all are of one class, {known[0]}; there must be at least two")
+    number = {label: i for i, label in enumerate(known)}
+    labels = [torch.tensor([number[label] for label in part.labels.tolist()]) for part in (train, test)]
     groups = _numbered(train.groups, test.groups)
     return Dataset(
         classes=tuple(map(str, known)) if classes is None else tuple(classes),
@@ -52,8 +55,16 @@ def dataset_of(train: Part, test: Part, classes: Sequence[str] | None = None, **
         test_labels=labels[1],
         train_groups=groups[0],
         test_groups=groups[1],
+        train_files=train.files,
+        test_files=test.files,
         **about,
     )
+
+
+def _in_order(labels: np.ndarray) -> list[Any]:
+    """The different ones: 2 before 10, also where numbers are text, as names of folders are."""
+    names = np.unique(labels).tolist()
+    return sorted(names, key=int) if all(str(name).isdecimal() for name in names) else names
 
 
 def _tensor(images: np.ndarray) -> Tensor:
@@ -84,6 +95,16 @@ def checked_images(images: np.ndarray, name: str) -> np.ndarray:
     if min(images.shape[-2:]) < SMALLEST:
         raise UserError(f"{name}: images of {images.shape[-2]} × {images.shape[-1]} pixels are too small")
     return images
+
+
+def checked_names(names: np.ndarray, name: str) -> list[str]:
+    """Names of classes or numbers [C]. Raises UserError for anything else, and for equal ones."""
+    if names.ndim != 1 or names.dtype.kind not in "iuU":
+        raise UserError(f"{name}: {names.dtype} {list(names.shape)}; give the names of the classes, [C]")
+    listed = list(map(str, names.tolist()))
+    if equal := [one for i, one in enumerate(listed) if one in listed[:i]]:
+        raise UserError(f"{name}: {equal[0]} twice")
+    return listed
 
 
 def checked_labels(labels: np.ndarray, count: int, name: str) -> np.ndarray:

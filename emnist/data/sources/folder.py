@@ -1,10 +1,12 @@
 """A person's own pictures: a folder a class, or a csv file of paths and labels."""
 
 import csv
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import compress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +23,7 @@ from emnist.data.sources.arrays import Part, checked_images, dataset_of
 from emnist.errors import UserError
 
 PARTS = ("train", "val", "test")
+CLASSES = "put the pictures of each class into a folder of its name"
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -58,6 +61,7 @@ def load_folder(
     With `csv`, a file in `root`, they are those of its column `path`, relative to `root`, with the classes of its
     column `label`; a column `split` says train or test, the column that `groups` names which belong together. `val` in
     place of train counts as train. Where no test images are given, a share of each class is drawn, see `held_out`.
+    Other files in the folders are skipped, and the description of the data says how many.
 
     With `read` image, pictures are scaled to `size` × `size` pixels, or with None must have one size; with character
     each is read as emnist.predict does it. Raises UserError, naming the file, for pictures that can't be read, differ
@@ -70,71 +74,122 @@ def load_folder(
         raise UserError(f"data.root={root}: no such folder")
     if csv is None and groups is not None:
         raise ValueError(f"groups={groups}: names a column of data.csv, which is not given")
-    entries = tuple(_in_folders(folder) if csv is None else _in_csv(folder / csv, folder, groups))
     try:
+        entries, others = _in_folders(folder) if csv is None else (_in_csv(folder / csv, folder, groups), 0)
         stamps = tuple((stat.st_mtime_ns, stat.st_size) for stat in (entry.path.stat() for entry in entries))
     except OSError as error:
         raise UserError(f"{error.filename}: can't be read ({error.strerror})") from error
     where = folder if csv is None else folder / csv
-    return _read(where, entries, stamps, Reading(read, size, channels), test_share, split_seed)
+    return _read(where, tuple(entries), stamps, Reading(read, size, channels), test_share, split_seed, others)
 
 
-def _in_folders(root: Path) -> Iterator[Entry]:
-    """The pictures of each class, in order."""
+def _in_folders(root: Path) -> tuple[list[Entry], int]:
+    """The pictures of each class, in order, and how many other files there are."""
     names = _subfolders(root)
     if not {"train", "test"} <= set(names):
-        yield from _of_classes(root, None)
-        return
-    if others := sorted(set(names) - set(PARTS)):
-        raise UserError(f"{root / others[0]}: beside train/ and test/ only val/ is read; move this folder elsewhere")
+        if names and set(names) <= set(PARTS):
+            raise UserError(
+                f"{root}: {' and '.join(names)}, but not both train/ and test/; add the other, or {CLASSES}"
+            )
+        return _of_classes(root, None)
+    if strange := sorted(set(names) - set(PARTS)):
+        raise UserError(f"{root / strange[0]}: beside train/ and test/ only val/ is read; move this folder elsewhere")
+    entries, others = list[Entry](), len(_files(root))
     for part in names:
-        yield from _of_classes(root / part, part)
+        of_part, rest = _of_classes(root / part, part)
+        entries, others = entries + of_part, others + rest
+    return entries, others
 
 
-def _of_classes(folder: Path, part: str | None) -> Iterator[Entry]:
+def _of_classes(folder: Path, part: str | None) -> tuple[list[Entry], int]:
     names = _subfolders(folder)
     if not names:
-        raise UserError(f"{folder}: no folders in it; put the pictures of each class into a folder of its name")
+        raise UserError(f"{folder}: no folders in it; {CLASSES}")
     suffixes = tuple(Image.registered_extensions())
+    entries, others = list[Entry](), len(_files(folder))
     for name in names:
-        places = os.walk(folder / name)  # a fifth of the time of Path.rglob
-        files = (os.path.join(place, file) for place, _, files in places for file in files if not file.startswith("."))
+        files = [file for place in _places(folder / name) for file in _files(place)]
         paths = sorted(file for file in files if file.lower().endswith(suffixes))
         if not paths:
-            raise UserError(f"{folder / name}: no pictures in it")
-        yield from (Entry(Path(path), name, part, None) for path in paths)
+            examples = f", only files such as {min(files)}" if files else ""
+            raise UserError(f"{folder / name}: no pictures in it{examples}")
+        entries += [Entry(Path(path), name, part, None) for path in paths]
+        others += len(files) - len(paths)
+    return entries, others
 
 
 def _subfolders(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
 
 
-def _in_csv(path: Path, root: Path, groups: str | None) -> Iterator[Entry]:
+def _files(folder: Path | str) -> list[str]:
+    """The paths of the files right in a folder but for hidden ones."""
+    return [entry.path for entry in os.scandir(folder) if entry.is_file() and not entry.name.startswith(".")]
+
+
+def _places(folder: Path) -> Iterator[str]:
+    """The folder and all below it."""
+
+    def fail(error: OSError):
+        raise error
+
+    for place, _, _ in os.walk(folder, onerror=fail):  # a fifth of the time of Path.rglob
+        yield place
+
+
+def _in_csv(path: Path, root: Path, groups: str | None) -> list[Entry]:
+    needed = ["path", "label", *([] if groups is None else [groups])]
+    entries, first = list[Entry](), dict[str, int]()
+    for line, row in _rows(path, root):
+        if missing := [column for column in needed if column not in row]:
+            raise UserError(f"{path}: no column {missing[0]}; it has {', '.join(row)}")
+        if empty := [column for column in needed if not row[column]]:
+            raise UserError(f"{path}: line {line}: no {empty[0]}")
+        part = row["split"].lower() if "split" in row else None
+        if part is not None and part not in PARTS:
+            raise UserError(f"{path}: line {line}: split is {part or 'empty'}; write train, val or test")
+        picture = os.path.normpath(root / row["path"])
+        if (before := first.setdefault(picture, line)) != line:  # in the training and in the test set, perhaps
+            raise UserError(f"{path}: line {line}: {row['path']} is in line {before} already")
+        entries.append(Entry(Path(picture), row["label"], part, None if groups is None else row[groups]))
+    if not entries:
+        raise UserError(f"{path}: no pictures listed")
+    return entries
+
+
+def _rows(path: Path, root: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Lines of a csv file: number and cells by column, without the spaces around them."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark at the start
-            rows = list(csv.DictReader(file))
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets write a mark at the start
     except FileNotFoundError as error:
         raise UserError(f"data.csv={path.name}: no such file in {root}") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: can't be read as csv ({error})") from error
-    if not rows:
-        raise UserError(f"{path}: no pictures listed")
-    for column in ("path", "label", *([groups] if groups is not None else [])):
-        if column not in rows[0]:
-            raise UserError(f"{path}: no column {column}; it has {', '.join(map(str, rows[0]))}")
-    for number, row in enumerate(rows, 2):
-        for column in ("path", "label", *([groups] if groups is not None else [])):
-            if not row[column]:
-                raise UserError(f"{path}: line {number}: no {column}")
-        part = row.get("split")
-        if "split" in row and part not in PARTS:
-            raise UserError(f"{path}: line {number}: split is {part or 'empty'}; write train, val or test")
-        yield Entry(root / row["path"], row["label"], part, row[groups] if groups is not None else None)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not in UTF-8; save it as CSV UTF-8") from error
+    header = text.partition("\n")[0]
+    delimiter = max(",;\t", key=header.count)  # spreadsheets write semicolons where numbers have a decimal comma
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True)
+    try:
+        columns = [cell.strip() for cell in next(reader, [])]
+        for cells in reader:
+            if not any(cells):
+                continue
+            if len(cells) != len(columns):
+                wrong = f"{len(cells)} cells, but the first line has {len(columns)}"
+                raise UserError(f"{path}: line {reader.line_num}: {wrong}; put a text with a {delimiter} into quotes")
+            yield reader.line_num, dict(zip(columns, (cell.strip() for cell in cells), strict=True))
+    except csv.Error as error:
+        raise UserError(f"{path}: line {reader.line_num}: {error}") from error
 
 
 @lru_cache(maxsize=1)  # the jobs of a multirun share the tensors
 def _read(
-    where: Path, entries: tuple[Entry, ...], stamps: tuple, reading: Reading, test_share: float, split_seed: int
+    where: Path,
+    entries: tuple[Entry, ...],
+    stamps: tuple,
+    reading: Reading,
+    test_share: float,
+    split_seed: int,
+    others: int,
 ) -> Dataset:
     """`stamps` (modification time and size of each file) make the cache miss when one has changed."""
     labels = np.array([entry.label for entry in entries])
@@ -146,12 +201,14 @@ def _read(
         kind = f"own images, {test_share:.0%} of them drawn for testing"
     elif not test.any() or test.all():
         raise UserError(f"{where}: no {'test' if not test.any() else 'training'} images")
+    if others:
+        kind += f", {others:,} {'file' if others == 1 else 'files'} beside them skipped"
     images = _stacked(entries, reading)
 
     def part(name: str, chosen: np.ndarray) -> Part:
-        return Part(
-            f"{where}: {name} images", images[chosen], labels[chosen], None if groups is None else groups[chosen]
-        )
+        files = tuple(str(entry.path) for entry in compress(entries, chosen))
+        of_group = None if groups is None else groups[chosen]
+        return Part(f"{where}: {name} images", images[chosen], labels[chosen], of_group, files)
 
     name = where.stem if where.suffix == ".csv" else where.name
     return dataset_of(part("training", ~test), part("test", test), name=name, split=name, official=None, kind=kind)

@@ -1,5 +1,6 @@
 """Arrays in an .npz file, in the layout of MedMNIST (Yang et al., MedMNIST v2, 2023)."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from emnist.checks import directory
 from emnist.data.dataset import Dataset
-from emnist.data.sources.arrays import Part, checked_images, checked_labels, dataset_of
+from emnist.data.sources.arrays import Part, checked_images, checked_labels, checked_names, dataset_of
 from emnist.errors import UserError
 
 
@@ -35,13 +36,18 @@ def _read(path: Path, groups: str | None, stamp: tuple[int, int]) -> Dataset:
     """`stamp` (modification time and size) makes the cache miss when the file has changed."""
     try:
         with np.load(path, allow_pickle=False) as file:  # pickles could run code
-            arrays = {name: file[name] for name in file.files}
+            return _dataset(path, file, groups)
+    except UserError:
+        raise
     except Exception as error:  # zipfile, zlib and numpy raise various exceptions
         raise UserError(f"{path}: not an .npz file of arrays, or damaged ({' '.join(str(error).split())})") from error
-    train, test = _part(path, arrays, "train", groups), _part(path, arrays, "test", groups)
+
+
+def _dataset(path: Path, file: Mapping[str, np.ndarray], groups: str | None) -> Dataset:
+    train, test = _part(path, file, "train", groups), _part(path, file, "test", groups)
     kind = f"from {path.name}"
-    if "val_images" in arrays:
-        val = _part(path, arrays, "val", groups)
+    if "val_images" in file:
+        val = _part(path, file, "val", groups)
         if val.images.shape[1:] != train.images.shape[1:]:
             raise UserError(f"{val.name}: images of another shape than {train.name}")
         train.images = np.concatenate([train.images, val.images])
@@ -49,17 +55,27 @@ def _read(path: Path, groups: str | None, stamp: tuple[int, int]) -> Dataset:
         if train.groups is not None and val.groups is not None:
             train.groups = np.concatenate([train.groups, val.groups])
         kind += f", its {len(val.images):,} validation images among those for training"
-    names = list(map(str, arrays["classes"])) if "classes" in arrays else None
+    names = checked_names(_array(path, file, "classes"), f"{path}: classes") if "classes" in file else None
     return dataset_of(train, test, names, name=path.stem, split=path.stem, official=None, kind=kind)
 
 
-def _part(path: Path, arrays: dict[str, np.ndarray], part: str, groups: str | None) -> Part:
-    def array(name: str) -> np.ndarray:
-        if f"{part}_{name}" not in arrays:
-            raise UserError(f"{path}: no array {part}_{name}; it has {', '.join(arrays) or 'none'}")
-        return arrays[f"{part}_{name}"]
+def _part(path: Path, file: Mapping[str, np.ndarray], part: str, groups: str | None) -> Part:
+    name = f"{path}: {part}_images"
+    images = checked_images(_array(path, file, f"{part}_images"), name)
 
-    images = checked_images(array("images"), f"{path}: {part}_images")
-    labels = checked_labels(array("labels"), len(images), f"{path}: {part}_labels")
-    of_group = None if groups is None else checked_labels(array(groups), len(images), f"{path}: {part}_{groups}")
-    return Part(f"{path}: {part}_images", images, labels, of_group)
+    def of_each(what: str) -> np.ndarray:
+        return checked_labels(_array(path, file, f"{part}_{what}"), len(images), f"{path}: {part}_{what}")
+
+    return Part(name, images, of_each("labels"), None if groups is None else of_each(groups))
+
+
+def _array(path: Path, file: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """Only the arrays that are needed are read."""
+    if name not in file:
+        raise UserError(f"{path}: no array {name}; it has {', '.join(file) or 'none'}")
+    try:
+        return file[name]
+    except ValueError as error:
+        if "pickle" not in str(error):
+            raise
+        raise UserError(f"{path}: {name}: Python objects, which are not read; store numbers or text") from error

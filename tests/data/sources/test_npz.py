@@ -1,3 +1,6 @@
+import os
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +55,15 @@ def test_labels_may_be_names_and_need_not_start_at_zero(tmp_path):
     assert load(write_npz(tmp_path / "b.npz", (8, 8), **names)).classes == ("x", "y", "z")
 
 
+def test_numbers_are_in_their_order_also_as_text(tmp_path):
+    labels = {
+        f"{part}_labels": np.tile(["10", "9", "2"], count) for part, count in (("train", 12), ("val", 4), ("test", 4))
+    }
+    data = load(write_npz(tmp_path / "a.npz", (8, 8), **labels))
+    assert data.classes == ("2", "9", "10")
+    assert data.test_labels[:3].tolist() == [2, 1, 0]
+
+
 def test_groups(tmp_path):
     writers = {"train_writer": np.arange(36) // 3, "val_writer": np.arange(12) + 50, "test_writer": np.arange(12) + 61}
     data = load(write_npz(tmp_path / "a.npz", (8, 8), **writers), groups="writer")
@@ -79,7 +91,17 @@ LABELS = np.arange(36, dtype=np.uint8) % 3
         ({"test_images": np.zeros((12, 8, 9), np.uint8)}, "images of 8 × 9, but those of .*train_images are 8 × 8"),
         ({"val_images": np.zeros((12, 9, 8), np.uint8)}, "val_images: images of another shape"),
         ({"classes": np.array(["a", "b"])}, "labels that are not among the 2 classes: 2"),
-        ({f"{part}_labels": np.zeros(n, int) for part, n in (("train", 36), ("val", 12), ("test", 12))}, "of class 0"),
+        ({"classes": np.array(["a", "b", "a"])}, "classes: a twice"),
+        ({"classes": np.array([["a", "b", "c"]])}, r"classes: <U1 \[1, 3\]; give the names of the classes, \[C\]"),
+        ({"classes": np.array(3)}, r"classes: int64 \[\]; give the names"),
+        (
+            {"train_labels": np.array(["a", None] * 18)},
+            "train_labels: Python objects, which are not read; store numbers",
+        ),
+        (
+            {f"{part}_labels": np.zeros(n, int) for part, n in (("train", 36), ("val", 12), ("test", 12))},
+            "all are of one class, 0",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, changes, message):
@@ -100,11 +122,33 @@ def test_files_that_are_no_arrays(tmp_path):
     (tmp_path / "a.npz").write_text("text")
     with pytest.raises(UserError, match="a.npz: not an .npz file of arrays, or damaged"):
         load(tmp_path / "a.npz")
-    np.savez(tmp_path / "b.npz", train_images=np.array([{}], dtype=object))  # would be unpickled
-    with pytest.raises(UserError, match="b.npz: not an .npz file of arrays"):
-        load(tmp_path / "b.npz")
     with pytest.raises(UserError, match="no array train_patient"):
         load(write_npz(tmp_path / "c.npz", (8, 8)), groups="patient")
+
+
+class Harmful:
+    """Unpickling it makes a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+def test_no_code_in_a_file_is_run(tmp_path):
+    objects = np.array([Harmful(tmp_path / "harm")], dtype=object)
+    with pytest.raises(UserError, match="train_images: Python objects, which are not read"):
+        load(write_npz(tmp_path / "a.npz", (8, 8), train_images=objects))
+    (tmp_path / "b.npz").write_bytes(pickle.dumps(objects))
+    with pytest.raises(UserError, match="b.npz: not an .npz file of arrays"):
+        load(tmp_path / "b.npz")
+    with (tmp_path / "b.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(UserError, match="b.npz: not an .npz file of arrays"):
+        load(tmp_path / "b.npz")
+    load(write_npz(tmp_path / "c.npz", (8, 8), about=objects))  # what is not needed is not read
+    assert not (tmp_path / "harm").exists()
 
 
 def test_a_changed_file_is_read_again(tmp_path):
