@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader
 from omegaconf import OmegaConf
 
 from emnist.analysis.confusion import confusion_counts
+from emnist.data.sources.emnist import CLASSES, MERGED
 from emnist.inference.deployed import run_id
 from emnist.reporting.wording import model_name, threads
 from emnist.runs.folder import RunFolder
@@ -70,7 +71,7 @@ def model_card(
         error=(accuracy * (1 - accuracy) / result.data.test) ** 0.5,
         hardware=", ".join(known + ([threads(device)] if "threads" in device else [])),
         classes=classes,
-        merged=", ".join(merged(classes)),
+        merged=", ".join(merged(classes, config["data"])),
         confused=", ".join(confused(folder, classes)),
         files=files,
         snippet=SNIPPETS[format].format(shape=shape, axes=axes),
@@ -117,9 +118,10 @@ def is_handwriting(data: dict[str, Any]) -> bool:
     return data["name"] == "emnist" or (data["name"] == "torchvision" and data["split"] != "fashion")
 
 
-def merged(classes: tuple[str, ...]) -> list[str]:
-    """The letters whose other case has no class of its own."""
-    return [c for c in classes if c.isalpha() and c.swapcase() not in classes]
+def merged(classes: tuple[str, ...], data: dict[str, Any]) -> list[str]:
+    """The letters among these classes whose other case has no class of its own in the whole set."""
+    all_classes = {"emnist": CLASSES.get(data.get("split", "")), "glyphs": MERGED}.get(data["name"])
+    return [c for c in classes if c.isalpha() and c.swapcase() not in all_classes] if all_classes else []
 
 
 def confused(folder: RunFolder, classes: tuple[str, ...]) -> list[str]:

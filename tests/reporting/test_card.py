@@ -62,5 +62,12 @@ def test_confused_pairs_count_both_directions(tmp_path):
 
 
 def test_merged_cases():
-    assert "".join(merged(tuple(CLASSES))) == "CIJKLMOPSUVWXYZ"
-    assert merged(tuple("0123456789")) == []
+    balanced, kuzushiji = {"name": "emnist", "split": "balanced"}, {"name": "torchvision", "split": "kmnist"}
+    for data in (balanced, {"name": "glyphs"}):
+        assert "".join(merged(tuple(CLASSES), data)) == "CIJKLMOPSUVWXYZ"
+    assert merged(tuple("0123456789"), balanced) == []
+    assert merged(("A", "C"), balanced) == ["C"]  # A has no lower case here, but images of it are not among those of A
+    assert merged(("a", "b"), {"name": "emnist", "split": "letters"}) == ["a", "b"]
+    assert merged(("A", "b"), {"name": "emnist", "split": "byclass"}) == []
+    assert merged(("o", "ki"), kuzushiji) == []
+    assert merged(("a", "b"), {"name": "folder"}) == []

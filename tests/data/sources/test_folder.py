@@ -89,6 +89,22 @@ def test_pictures_are_scaled_and_keep_their_colours(tmp_path):
     assert colours.flatten(1).unique(dim=1).flatten().tolist() == [200, 100, 50]
 
 
+def test_large_photographs(tmp_path):
+    """They are decoded at a fraction of their size, which changes next to nothing."""
+    levels = np.random.RandomState(0).randint(0, 256, (30, 40, 3)).astype(np.uint8)
+    large = Image.fromarray(levels).resize((800, 600), Image.Resampling.BICUBIC)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(2):
+            large.save(tmp_path / name / f"{i}.jpg", quality=95)
+    for channels, mode in ((1, "L"), (3, "RGB")):
+        whole = Image.open(tmp_path / "a" / "0.jpg").convert(mode).resize((28, 28), Image.Resampling.BICUBIC)
+        image = load(tmp_path, channels=channels).train_images[0].numpy().astype(int)
+        assert abs(image - np.asarray(whole).reshape(28, 28, channels).transpose(2, 0, 1)).max() <= 4
+    (as_they_are, *_) = load(tmp_path, size=None).train_images
+    assert as_they_are.shape == (600, 800)
+
+
 def test_every_kind_of_file(tmp_path):
     """All are the image that they were made of; three of them are turned, and say so."""
     levels = np.random.RandomState(0).randint(0, 256, (28, 28)).astype(np.uint8)
