@@ -60,10 +60,13 @@ def sweep(arguments: list[str], config: DictConfig, context: HydraContext) -> No
         if record.best is None:
             reasons = sorted({trial.reason for trial in record.trials})
             raise UserError(f"search={name}: no trial was completed ({'; '.join(reasons[:3])})")
-        if spec.final is None:
-            return
-        if record.best.cell == hand_tuned.cell:
+        found_nothing = record.best.cell == hand_tuned.cell
+        if spec.final is not None and found_nothing:
             print("the best trial is the hand-tuned configuration itself, so there is no final")
+        if spec.final is None or found_nothing:
+            if record.winner not in (None, record.best.number):  # of the final of an earlier, shorter search
+                trials.describe(final=None, winner=None, fresh=[])
+                (setting.cells / f"{record.final}.json").unlink(missing_ok=True)  # its runs stay
             return
         planner = final.planner(spec, lasting, record.best, setting.cells, setting.compose)
         fresh = [run_name(*run) for run in spec.final_runs]

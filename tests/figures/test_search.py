@@ -8,16 +8,8 @@ from matplotlib.colors import to_hex
 
 from emnist.analysis.collection import Collection, collect
 from emnist.analysis.search import SearchResult, searches_of
-from emnist.figures.search import (
-    Axis,
-    accuracy_and_cost,
-    best_so_far,
-    hidden_of,
-    parallel_coordinates,
-    sampler_colors,
-    shown_range,
-    slices,
-)
+from emnist.figures.parameters import Axis, parallel_coordinates, slices
+from emnist.figures.search import accuracy_and_cost, best_so_far, hidden_of, sampler_colors, shown_range
 from emnist.figures.style import WRONG, to_png
 from emnist.runs.search import FAILED, PRUNED, Parameter
 from tests.fixtures.searches import SPACE, make_search, make_searched, reference, trial

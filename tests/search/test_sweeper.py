@@ -133,6 +133,18 @@ def test_a_finished_search_asked_for_more_trials(command, search, tmp_path):
     assert "trial 6 of 8" in err
 
 
+def test_a_final_of_another_trial_than_the_best_is_out_of_date(command, search, tmp_path):
+    """More trials found a better one, whose final has not been asked for."""
+    storage = f"sqlite:///{tmp_path / 'study' / 'search' / 'tiny_tpe_0' / 'optuna.db'}"
+    study = optuna.load_study(study_name="tiny_tpe_0", storage=storage)
+    about, best = study.user_attrs["about"], study.best_trial.number
+    for winner, final in ((best, about["final"]), ((best + 1) % 6, None)):
+        study.set_user_attr("about", {**about, "winner": winner})
+        assert command(*search(final=None))[0] == 0
+        assert search_of(tmp_path).final == final
+        assert (tmp_path / "study" / "tiny_tpe_0_final.json").exists() == (final is not None)
+
+
 def test_other_settings_need_another_name(command, search):
     code, _, err = (
         command(*search(seed=0), "search.space.model\\.neurons=range(4,9)")

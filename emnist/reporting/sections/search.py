@@ -13,6 +13,7 @@ from emnist.analysis.search import (
     scale_of,
 )
 from emnist.analysis.verdict import BETTER, EQUAL, INCOMPLETE, WORSE
+from emnist.figures import parameters
 from emnist.figures import search as figures
 from emnist.figures.style import to_png
 from emnist.reporting.document import PAGE_WIDTH, Document
@@ -45,9 +46,9 @@ def add_search(document: Document, result: SearchResult) -> None:
         _add_best(document, result)
     with document.fold("Every parameter, by importance"):
         document.text(_importances(result))
-        picture(figures.slices, "slices", f"{metric_name(result.search.metric)} over every parameter")
+        picture(parameters.slices, "slices", f"{metric_name(result.search.metric)} over every parameter")
     with document.fold("How the parameters of a trial go together"):
-        picture(figures.parallel_coordinates, "parallel", "parameters of the trials and what they reached")
+        picture(parameters.parallel_coordinates, "parallel", "parameters of the trials and what they reached")
     if result.costs:
         with document.fold("Accuracy and cost"):
             picture(figures.accuracy_and_cost, "cost", "validation accuracy over multiply-accumulates")
@@ -111,14 +112,13 @@ def _searches(result: SearchResult) -> str:
 
 def _add_searches(document: Document, result: SearchResult) -> None:
     metric = f"{metric_name(result.search.metric)}{' %' if scale_of(result.search.metric) == 100 else ''}"
-    columns = ["search", "sampler", "seed>", "pruner", "complete>", "pruned>", "failed>", "hours>", f"best {metric}>"]
-    columns += ["luck>", "fresh>", "test % [95%]>", "verdict"]
+    columns = ["search", "how", "trials", "hours>", f"best {metric}>", "luck>", "fresh>", "test % [95%]>", "verdict"]
     rows = [_line(one, result) for one in result.outcomes]
     hand, chosen = result.reference, result.chosen
     if hand is not None:
         value = "–" if hand.value is None else f"{_number(hand.value, result)}"
         rows.append(
-            [HAND_TUNED, *[""] * 6, f"{hand.seconds / 3600:.2f}", value, "", *_final(chosen, HAND_TUNED, result), ""]
+            [HAND_TUNED, "", "", f"{hand.seconds / 3600:.2f}", value, "", *_final(chosen, HAND_TUNED, result), ""]
         )
     document.table(columns, rows)
     document.text(
@@ -132,7 +132,9 @@ def _add_searches(document: Document, result: SearchResult) -> None:
 
 def _line(one: Outcome, result: SearchResult) -> list[str]:
     search, winner = one.search, one.winner
-    pruner = " and ".join([name for name in (search.pruner,) if name != "none"] + ["images"] * search.images) or "–"
+    pruners = [name for name in (search.pruner,) if name != "none"] + ["images"] * search.images
+    pruning = f"pruned by {' and '.join(pruners)}" if pruners else "not pruned"
+    numbers = [(one.number(state), state) for state in (COMPLETE, PRUNED, FAILED)]
     row = one.row(SEARCHED)
     luck = one.inflation.corrected if one.inflation is not None else None
     verdict = ""
@@ -140,10 +142,8 @@ def _line(one: Outcome, result: SearchResult) -> list[str]:
         verdict = verdict_of(row.difference, one.final.delta)
     return [
         search.name,
-        sampler_name(search.sampler),
-        f"{search.seed}",
-        pruner,
-        *(f"{one.number(state)}" for state in (COMPLETE, PRUNED, FAILED)),
+        f"{sampler_name(search.sampler)}, seed {search.seed}, {pruning}",
+        ", ".join(f"{number} {state}" for number, state in numbers if number),
         f"{one.hours:.2f}",
         "–" if winner is None or winner.value is None else _number(winner.value, result),
         "–" if luck is None else f"{_scaled(luck, result):+.{_digits(result)}f}",
@@ -161,7 +161,7 @@ def _final(one: Outcome, label: str, result: SearchResult) -> list[str]:
 
 def _add_best(document: Document, result: SearchResult) -> None:
     """A table of the best trials with their parameters, and the hand-tuned configuration."""
-    names = figures.by_importance(result)
+    names = parameters.by_importance(result)
     columns = ["search", "trial>", f"{metric_name(result.search.metric)}>", *names]
 
     def line(where: str, number: str, trial: Trial) -> list[str]:
@@ -200,7 +200,7 @@ def _add_reasons(document: Document, result: SearchResult) -> None:
 
 
 def _setting(value: Scalar | None) -> str:
-    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else figures.label_of(value)
+    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else parameters.label_of(value)
 
 
 def _scaled(value: float, result: SearchResult) -> float:
