@@ -3,6 +3,7 @@
 import itertools
 from collections import defaultdict
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,10 @@ def labelled_images(targets: Sequence[Target], title: str) -> Figure:
         axes.set_xscale("log")
         axes.set_xticks(ticks, [f"{images:,.0f}" for images in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_title(wrapped(target.name), fontsize=10)
+        axes.set_title(fill(target.name, 40), fontsize=10, pad=24 if target.data != target.name else 6)
+        if target.data != target.name:
+            below: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7, "color": "0.35"}
+            axes.text(0.5, 1.02, fill(target.data, 56), transform=axes.transAxes, **below)
         axes.tick_params(labelsize=9)
         axes.grid(alpha=0.3)
         if place > len(targets) - columns:

@@ -7,7 +7,7 @@ from tests.analysis.test_transfer import make_transfer
 def test_the_section(tmp_path):
     write_report([make_transfer(tmp_path / "runs")], tmp_path / "report")
     text = (tmp_path / "report" / "report.md").read_text()
-    section = text.partition("## settings: what a trained network to start from is worth")[2]
+    section = text.partition("## Settings: what a trained network to start from is worth")[2]
     assert "**Starting from a trained network is better than from scratch in " in section
     assert " of 6 comparisons" in section  # not the one without a label
     assert "No validation image was used" in section

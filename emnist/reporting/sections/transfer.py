@@ -10,7 +10,7 @@ from emnist.analysis.verdict import BETTER, EQUAL, INCOMPLETE, UNDECIDED, WORSE
 from emnist.figures.style import to_png
 from emnist.figures.transfer import labelled_images
 from emnist.reporting.document import PAGE_WIDTH, Document
-from emnist.reporting.wording import ONE_RUN, count, data_of, percent, points_of, title, verdict_of
+from emnist.reporting.wording import ONE_RUN, count, percent, points_of, title, verdict_of
 
 TABLE = ["start", "labelled images a class>", "test % [95%]>", "difference from scratch [95%]>", "verdict"]
 TABLE += ["as many from scratch [95%]>", "factor>", "images a class saved>"]
@@ -29,12 +29,12 @@ SEEN = (
 
 def add_transfer(document: Document, study: StudyResult, targets: Sequence[Target]) -> None:
     """One target or more."""
-    document.heading(f"{title(study)}: what a trained network to start from is worth")
+    name = title(study)
+    document.heading(f"{name[0].upper()}{name[1:]}: what a trained network to start from is worth")
     document.text(f"**{headline(study, targets)}**")
     document.text(_about(study, targets))
     if any(point.images > 0 for target in targets for line in target.others for point in line.points):
-        heading = f"{title(study)}: test accuracy over labelled images, with 95% intervals\n{data_of(study.cells)}"
-        figure = labelled_images(targets, heading)
+        figure = labelled_images(targets, "Test accuracy over labelled images a class, with 95% intervals")
         about = "Test accuracy over labelled images a class"
         document.picture(f"figures/{study.name}_labelled_images.png", to_png(figure), about, PAGE_WIDTH)
     for target in targets:
@@ -125,7 +125,7 @@ def _factor(worth: float, point: Point, target: Target) -> str:
 def _saved(worth: float, point: Point, target: Target) -> str:
     if math.isinf(worth):
         return f"more than {target.most - point.images:,.0f}"
-    return f"less than {target.fewest - point.images:,.0f}" if worth == 0 else f"{worth - point.images:+,.0f}"
+    return f"less than {target.fewest - point.images:,.0f}" if worth == 0 else f"{round(worth - point.images):+,}"
 
 
 def _line(line: Line, point: Point, target: Target, study: StudyResult) -> list[str]:
