@@ -103,7 +103,7 @@ def curves_by_setting(study: StudyResult, title: str) -> Figure:
     for place, (setting, rows) in enumerate(trained.items(), start=1):
         axes = figure.add_subplot(height, 2, place)
         values = sorted((row for row in rows if not row.is_start), key=lambda row: row.val.mean if row.val else 0.0)
-        ends = [(values[-1], RIGHT)] * (len(values) > 1) + [(values[0], WRONG)] * (len(values) > 0)
+        ends = [(row, RIGHT) for row in values[1:][-1:]] + [(row, WRONG) for row in values[:1]]
         for row in values:
             _line(axes, row.cell, "0.8", 0.8)
         for row, color in ends:

@@ -1,5 +1,7 @@
 """What the figures of a study of augmentation show, read off their axes."""
 
+import shutil
+
 import pytest
 
 from emnist.analysis.augmentation import Tried, tried_of
@@ -48,6 +50,17 @@ def test_curves_name_the_reference_and_the_extremes(study):
     assert names == [["noise 20 levels", "rotation 40°", "reference"], ["rotation 40°", "noise 20 levels", "reference"]]
     black = next(line for line in long.lines if line.get_color() == "black")
     assert list(black.get_ydata()) == pytest.approx([75, 76, 77, 78, 79, 80])
+
+
+def test_curves_of_a_setting_with_its_reference_alone(tmp_path):
+    """So it is while a study is being trained."""
+    make_augmentation_study(tmp_path)
+    for row in study_of(tmp_path).by_setting["short"]:
+        if not row.is_start:
+            for run in row.cell.runs:
+                shutil.rmtree(run.folder.path)
+    short, _ = curves_by_setting(study_of(tmp_path), "title").axes
+    assert [text.get_text() for text in short.get_legend().get_texts()] == ["reference"]
 
 
 def test_gap_and_epochs(tried):
