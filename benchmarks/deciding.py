@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from emnist.analysis.collection import Cell, collect
-from emnist.analysis.comparison import StudyResult, compare
+from emnist.analysis.comparison import compare
+from emnist.analysis.study_result import StudyResult
 from emnist.analysis.verdict import UNDECIDED
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from scipy import stats
 
 from emnist.analysis.collection import Cell, Run
-from emnist.analysis.comparison import Row, StudyResult
 from emnist.analysis.statistics import LEVEL, holm
+from emnist.analysis.study_result import Row, StudyResult
 
 LOOKALIKES = (("6", "9"), ("n", "u"), ("p", "q"))  # by rotation; each also in the other case, as in EMNIST's "U"
 
@@ -63,6 +63,11 @@ def _rest(cell: Cell) -> dict[str, Any]:
     """The configuration apart from fold, seed and augmentation."""
     config = {key: value for key, value in cell.config.items() if key not in ("seed", "augmentation")}
     return {**config, "data": {key: value for key, value in config["data"].items() if key != "fold"}}
+
+
+def strength_names(count: int) -> list[str]:
+    """What so many strengths of a kind are called, in the order of the study."""
+    return ["weak", "medium", "strong"] if count == 3 else [f"number {i + 1}" for i in range(count)]
 
 
 def by_setting(tried: Iterable[Tried]) -> dict[str, list[Tried]]:
@@ -176,7 +181,7 @@ def moved(one: Tried) -> Moved | None:
     """Averaged over the runs; None if none has measured it."""
     known = []
     for run in one.row.cell.tested:
-        if (m := run.folder.read_augmentation()) is not None and m.relative is not None:
+        if (m := run.movement) is not None and m.relative is not None:
             known.append((m.relative, m.other_class_augmented - m.other_class))
     return Moved(*map(fmean, zip(*known, strict=True))) if known else None
 

@@ -10,6 +10,7 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from emnist.errors import UserError
+from emnist.runs.augmentation import Movement
 from emnist.runs.folder import RunFolder
 from emnist.runs.identity import cell_id
 from emnist.runs.plan import Plan
@@ -57,6 +58,11 @@ class Run:
     def epochs(self) -> list[dict[str, float]]:
         """The rows of metrics.csv."""
         return self.folder.read_metrics()
+
+    @cached_property
+    def movement(self) -> Movement | None:
+        """How far its augmentation moves images; None if it has none, or has not measured it."""
+        return self.folder.read_augmentation()
 
     @cached_property
     def predictions(self) -> tuple[np.ndarray, np.ndarray] | None:

@@ -15,8 +15,9 @@ from statistics import fmean
 from typing import Any
 
 from emnist.analysis.collection import Cell, Collection, Run
-from emnist.analysis.comparison import Row, StudyResult, compare, overlap
+from emnist.analysis.comparison import compare, overlap
 from emnist.analysis.statistics import corrected_half_width
+from emnist.analysis.study_result import Row, StudyResult
 from emnist.inference.cost import multiply_accumulates
 from emnist.runs.identity import fold_and_seed
 from emnist.runs.search import COMPLETE, RUNNING, Parameter, Search, Trial

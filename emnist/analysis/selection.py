@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from emnist.analysis.collection import Cell
-from emnist.analysis.comparison import Difference, difference
+from emnist.analysis.comparison import difference
+from emnist.analysis.study_result import Difference
 from emnist.analysis.verdict import BETTER, UNDECIDED, WORSE
 
 

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from emnist.analysis.collection import Cell
-from emnist.analysis.comparison import Estimate, Row, StudyResult, prior_of, sample_of, test_accuracy
+from emnist.analysis.comparison import prior_of, sample_of, test_accuracy
 from emnist.analysis.statistics import LEVEL
+from emnist.analysis.study_result import Estimate, Row, StudyResult
 from emnist.analysis.variance import NO_PRIOR, Prior, Sample, moderated, training_variance
 
 DRAWS = 4000  # of the accuracies of a target: its 2.5% quantiles are then the 2.0 to 3.0% ones

@@ -20,6 +20,7 @@ from emnist.analysis.augmentation import (
     generalization_gap,
     moved,
     passing,
+    strength_names,
 )
 from emnist.figures.study import LINE_COLORS, wrapped
 from emnist.figures.style import DPI, WIDTH
@@ -135,17 +136,12 @@ def calibrations(tried: Sequence[Tried], title: str) -> Figure | None:
         axes.axvline(0, color="0.4", linewidth=0.8, zorder=0)
         axes.tick_params(axis="y", length=0)
         _plain(axes)
-    names = [_strength_name(rank, len(ranks)) for rank in ranks]
     handles: list[Artist] = [
         Line2D([], [], color=_shade(rank), marker="o", markersize=_size(rank), linewidth=1.2, label=name)
-        for rank, name in zip(ranks, names, strict=True)
+        for rank, name in zip(ranks, strength_names(len(ranks)), strict=True)
     ]
     figure.legend(handles=handles, frameon=False, ncols=len(ranks), fontsize=8, loc="outside lower center")
     return figure
-
-
-def _strength_name(rank: int, count: int) -> str:
-    return ("weak", "medium", "strong")[rank] if count == 3 else f"strength {rank + 1}"
 
 
 def _styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from emnist.analysis.collection import Cell
-from emnist.analysis.comparison import Difference, Estimate, StudyResult
+from emnist.analysis.study_result import Difference, Estimate, StudyResult
 from emnist.analysis.verdict import BETTER, EQUAL, INCOMPLETE, UNDECIDED, WORSE
 from emnist.figures.style import DPI, PART_COLORS, PART_NAMES, RIGHT, WIDTH, WRONG
 

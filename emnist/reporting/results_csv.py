@@ -5,9 +5,9 @@ from typing import Any
 import pandas as pd
 
 from emnist.analysis.collection import Cell, Run
-from emnist.analysis.comparison import StudyResult
 from emnist.analysis.search import SearchResult
 from emnist.analysis.settings import differing_settings
+from emnist.analysis.study_result import StudyResult
 from emnist.reporting.wording import describe_cell
 from emnist.runs.identity import fold_and_seed
 from emnist.runs.search import HAND_TUNED

@@ -1,9 +1,10 @@
 """How a report puts things: names, numbers and claims in words."""
 
+from collections.abc import Sequence
 from math import floor, log10
 
 from emnist.analysis.collection import Cell
-from emnist.analysis.comparison import Difference, Estimate, Row, StudyResult
+from emnist.analysis.study_result import Difference, Estimate, Row, StudyResult
 from emnist.analysis.verdict import EQUAL, UNDECIDED
 
 MODELS = {"mlp": "MLP", "cnn": "CNN", "resnet": "ResNet"}  # in the order of a report
@@ -23,6 +24,12 @@ def in_order(name: str) -> tuple[int, str]:
 def title(study: StudyResult) -> str:
     name = model_name(study.namesake or study.name)
     return f"{name} ({study.folder})" if study.namesake else name
+
+
+def listed(parts: Sequence[str]) -> str:
+    """a, b and c."""
+    *before, last = parts
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def describe_cell(study: StudyResult, cell: Cell) -> str:

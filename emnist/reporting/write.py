@@ -5,10 +5,11 @@ from collections import Counter
 from pathlib import Path
 
 from emnist.analysis.collection import Cell, collect
-from emnist.analysis.comparison import StudyResult, compare
+from emnist.analysis.comparison import compare
 from emnist.analysis.search import SearchResult, is_final, searches_of
 from emnist.analysis.selection import Candidate, Selection, select
 from emnist.analysis.settings import differing_settings
+from emnist.analysis.study_result import StudyResult
 from emnist.analysis.transfer import transfer_targets
 from emnist.atomic import write_bytes
 from emnist.inference.cost import Cost, measure_cost

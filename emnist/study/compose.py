@@ -29,8 +29,7 @@ class Compose:
             choices = cast(dict[str, Any], OmegaConf.to_container(composed.hydra.runtime.choices))
             with open_dict(composed):
                 del composed["hydra"]
-            config = cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
-            return config, choices
+            return cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True)), choices
         except Exception as error:
             raise UserError(describe(reworded(error))) from error
 

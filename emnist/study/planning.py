@@ -8,6 +8,7 @@ that was stopped finds what has been trained.
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -89,8 +90,8 @@ class Planner:
         fingerprint: Fingerprints,
     ):
         self.name, self.study, self.start, self.folder = name, study, start, folder
-        self.compose, self.fingerprint = compose, fingerprint
-        self.composed: dict[tuple[str, ...], PlannedCell] = {}  # composing a cell takes 60 ms
+        self.compose, self.fingerprint = cache(compose), fingerprint  # composing a cell takes 60 ms
+        self.composed: dict[tuple[str, ...], PlannedCell] = {}
         # Where the factors start in each setting, whose keys win over those of the command line as those of a value do.
         self.starts: Starts = {setting: merge(start, more) for setting, more in study.settings.items()} or {None: start}
         self.references = {setting: self.cell(start, setting=setting) for setting, start in self.starts.items()}
@@ -199,19 +200,23 @@ class Planner:
         self, start: tuple[str, ...], factor: str | None = None, label: str | None = None, setting: str | None = None
     ) -> PlannedCell:
         """The cell of these overrides, or of a factor's value that starts from them. Errors name the setting."""
-        overrides, place = start, "" if setting is None else f"{setting}: "
+        overrides, place = start, [] if setting is None else [setting]
         if factor is not None and label is not None:
-            overrides, place = self.overrides(start, factor, label), f"{place}{factor}/{label}: "
-        return self.compose_cell(overrides, place)
+            overrides, place = self.overrides(start, factor, label), [*place, f"{factor}/{label}"]
+        return self.compose_cell(overrides, *place)
 
-    def compose_cell(self, overrides: tuple[str, ...], place: str) -> PlannedCell:
+    def compose_cell(self, overrides: tuple[str, ...], *place: str) -> PlannedCell:
         """The cell of these overrides; `place` is where errors say that they are."""
         if overrides not in self.composed:
             try:
                 self.composed[overrides] = planned_cell(overrides, self.compose, self.fingerprint)
             except UserError as error:
-                raise UserError(f"study={self.name}: {place}{error}") from error
+                raise self.error(error, *place) from error
         return self.composed[overrides]
+
+    def error(self, error: UserError, *place: str) -> UserError:
+        """The error, with the place in the study where it was made."""
+        return UserError(": ".join([f"study={self.name}", *place, str(error)]))
 
     def overrides(self, start: tuple[str, ...], factor: str, label: str) -> tuple[str, ...]:
         """Those of a factor's value that starts from these."""
@@ -235,13 +240,12 @@ class Planner:
 
                 check_model(config["model"], source.config["model"], source.path)
         except UserError as error:
-            place = f"{factor}/{label}" if setting is None else f"{setting}: {factor}/{label}"
-            raise UserError(f"study={self.name}: {place}: {error}") from error
+            raise self.error(error, *([] if setting is None else [setting]), f"{factor}/{label}") from error
 
     def source(self, name: str) -> PlannedRun:
         """The run whose network is a source: on all training images unless its overrides set `data.fold`, seed 0."""
         own = merge(["data.fold=null"], self.study.sources[name])
-        cell = self.compose_cell(merge(self.start, own), f"sources.{name}: ")
+        cell = self.compose_cell(merge(self.start, own), f"sources.{name}")
         fold = cell.config["data"]["fold"]
         overrides = tuple(override for override in cell.overrides if key_of(override) != "data.fold")
         return planned_run(self.folder, replace(cell, overrides=overrides), fold, 0)

@@ -144,11 +144,15 @@ def finish(training: Training, stopped: str, device: torch.device, precision: st
 
 def build_classifier(config: dict[str, Any], data: DataModule, source: Source | None = None) -> Classifier:
     """The network with its loss, optimizer and schedule. Raises UserError if the configuration is invalid."""
-    classes = data.dataset.classes
-    shape = data.dataset.image_shape
+    classes, shape = data.dataset.classes, data.dataset.image_shape
     network = build_model(num_classes=len(classes), image_shape=shape, **config["model"])
-    about = {"model": config["model"], "classes": list(classes), "mean": data.mean, "std": data.std}
-    about["image_shape"] = list(shape)
+    about = {
+        "model": config["model"],
+        "classes": list(classes),
+        "mean": data.mean,
+        "std": data.std,
+        "image_shape": list(shape),
+    }
     tuning = None
     if source is not None:
         tuning = fine_tuning(network, config["model"], classes, source, config["init"])

@@ -207,7 +207,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Source]:
     return checkpoint, Source(classifier, checkpoint["about"]["model"], origin)
 
 
-@lru_cache(maxsize=1)  # the jobs of a multirun, and the cells of a study, start from the same
+@lru_cache(maxsize=8)  # the jobs of a multirun start from the same, the cells of a study from a few by turns
 def _read_once(path: Path, stamp: tuple[int, int]) -> tuple[dict[str, Any], Source]:
     return _read(path)
 

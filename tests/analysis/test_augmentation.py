@@ -19,7 +19,8 @@ from emnist.analysis.augmentation import (
     tried_of,
 )
 from emnist.analysis.collection import Cell, collect
-from emnist.analysis.comparison import StudyResult, compare
+from emnist.analysis.comparison import compare
+from emnist.analysis.study_result import StudyResult
 from tests.fixtures.augmented import make_augmentation_study
 from tests.fixtures.runs import CLASSES, configured, make_study
 

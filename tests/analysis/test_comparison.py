@@ -2,7 +2,8 @@ import pytest
 from scipy import stats
 
 from emnist.analysis.collection import collect
-from emnist.analysis.comparison import Row, StudyResult, compare
+from emnist.analysis.comparison import compare
+from emnist.analysis.study_result import Row, StudyResult
 from emnist.reporting.wording import describe_cell
 from emnist.runs.identity import run_name
 from tests.fixtures.runs import first, make_plan, make_plan_with_settings, make_run, make_study, value

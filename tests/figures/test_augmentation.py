@@ -6,7 +6,8 @@ import pytest
 
 from emnist.analysis.augmentation import Tried, tried_of
 from emnist.analysis.collection import collect
-from emnist.analysis.comparison import StudyResult, compare
+from emnist.analysis.comparison import compare
+from emnist.analysis.study_result import StudyResult
 from emnist.figures.augmentation import calibrations, gain_and_movement, gap_and_epochs
 from emnist.figures.study import curves_by_setting, differences_by_setting
 from tests.fixtures.augmented import make_augmentation_study

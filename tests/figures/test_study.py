@@ -4,7 +4,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from emnist.analysis.collection import collect
-from emnist.analysis.comparison import Estimate, StudyResult, compare
+from emnist.analysis.comparison import compare
+from emnist.analysis.study_result import Estimate, StudyResult
 from emnist.figures.study import VERDICT_STYLES, Point, accuracy_and_cost, differences, factors, mean_curves
 from emnist.figures.style import to_png
 from tests.fixtures.runs import make_study

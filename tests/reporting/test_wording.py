@@ -1,6 +1,6 @@
 import pytest
 
-from emnist.analysis.comparison import Difference, Estimate
+from emnist.analysis.study_result import Difference, Estimate
 from emnist.reporting.wording import two_digits, verdict_of
 
 

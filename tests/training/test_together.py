@@ -122,6 +122,7 @@ def test_every_kind_of_augmentation_is_as_alone(glyphs, tmp_path):
     run_together(write(tmp_path / "together", runs))
     for kind, overrides in runs.items():
         train_in(tmp_path / "alone" / kind, *BASE, *overrides)
+        assert result_of(tmp_path / "together" / kind).together == len(kinds)
         close(tmp_path / "together" / kind, tmp_path / "alone" / kind)
 
 

@@ -20,16 +20,16 @@ from emnist.analysis.augmentation import (
     generalization_gap,
     moved,
     passing,
+    strength_names,
     tried_of,
 )
-from emnist.analysis.comparison import StudyResult
+from emnist.analysis.study_result import StudyResult
 from emnist.figures import augmentation as figures
 from emnist.figures.style import to_png
 from emnist.inference.load import load_run
 from emnist.reporting.document import PAGE_WIDTH, Document
-from emnist.reporting.wording import count, data_of, model_name, p_value, spaced, title
+from emnist.reporting.wording import count, data_of, listed, model_name, p_value, spaced, title
 
-STRENGTHS = ("weak", "medium", "strong")
 SHOWN = 5  # pairs of classes a kind
 
 
@@ -142,8 +142,7 @@ def _strengths(tried: Sequence[Tried]) -> list[str]:
     if number < 2:
         return []
     best = Counter(max(some, key=lambda one: one.gain).rank for some in full)
-    names = STRENGTHS if number == 3 else [f"number {i + 1}" for i in range(number)]
-    parts = _list([f"{name} in {best[rank]}" for rank, name in enumerate(names)])
+    parts = listed([f"{name} in {best[rank]}" for rank, name in enumerate(strength_names(number))])
     none = sum(max(one.gain for one in some) <= 0 for some in full)
     cases = count(len(full), "case")
     return [f"The strength of a kind that gains most in a setting is {parts} of {cases}; in {none} none gains."]
@@ -298,7 +297,3 @@ def _of(number: int, total: int, noun: str) -> str:
 
 def _are(number: int) -> str:
     return "is" if number == 1 else "are"
-
-
-def _list(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -4,8 +4,9 @@ from statistics import fmean
 
 from emnist.analysis.budget import reached_after, smallest_budget
 from emnist.analysis.collection import Cell
-from emnist.analysis.comparison import Difference, sample_of, test_accuracy, val_accuracy
+from emnist.analysis.comparison import sample_of, test_accuracy, val_accuracy
 from emnist.analysis.selection import Candidate, Selection
+from emnist.analysis.study_result import Difference
 from emnist.analysis.variance import Prior, moderate
 from emnist.figures.study import Point, accuracy_and_cost
 from emnist.figures.style import to_png

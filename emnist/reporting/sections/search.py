@@ -2,7 +2,6 @@
 
 from statistics import fmean
 
-from emnist.analysis.comparison import Row
 from emnist.analysis.search import (
     LEAST_TRIALS,
     Inflation,
@@ -12,6 +11,7 @@ from emnist.analysis.search import (
     sampler_name,
     scale_of,
 )
+from emnist.analysis.study_result import Row
 from emnist.analysis.verdict import BETTER, EQUAL, INCOMPLETE, WORSE
 from emnist.figures import parameters
 from emnist.figures import search as figures

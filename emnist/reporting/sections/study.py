@@ -3,8 +3,8 @@
 import numpy as np
 
 from emnist.analysis.collection import Cell
-from emnist.analysis.comparison import Row, StudyResult
 from emnist.analysis.confusion import confused_pairs
+from emnist.analysis.study_result import Row, StudyResult
 from emnist.analysis.verdict import UNDECIDED
 from emnist.figures import run as run_figures
 from emnist.figures import study as study_figures
@@ -17,6 +17,7 @@ from emnist.reporting.wording import (
     count,
     data_of,
     describe_cell,
+    listed,
     p_value,
     percent,
     points_of,
@@ -116,8 +117,7 @@ def _difference(row: Row) -> str:
 
 
 def _decides(study: StudyResult) -> str:
-    *before, last = (str(look) for look in study.looks)
-    looks = f"{', '.join(before)} and {last}" if before else last
+    looks = listed([str(look) for look in study.looks])
     return (
         f"The study decided for itself how many runs a value gets. It looked at each difference after {looks} runs, as "
         "long as it was undecided and more runs could settle it. The intervals hold for all looks together. *Runs* are "

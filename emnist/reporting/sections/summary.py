@@ -3,7 +3,8 @@
 from collections import Counter, defaultdict
 from statistics import median
 
-from emnist.analysis.comparison import OFFICIAL_TEST_IMAGES, StudyResult
+from emnist.analysis.comparison import OFFICIAL_TEST_IMAGES
+from emnist.analysis.study_result import StudyResult
 from emnist.analysis.verdict import BETTER, EQUAL, INCOMPLETE, UNDECIDED, WORSE
 from emnist.reporting.document import Document
 from emnist.reporting.wording import CLAIMED, ONE_RUN, count, data_of, points_of, spaced, verdict_of

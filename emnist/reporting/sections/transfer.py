@@ -4,13 +4,14 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from emnist.analysis.comparison import Difference, Estimate, StudyResult, test_accuracy
+from emnist.analysis.comparison import test_accuracy
+from emnist.analysis.study_result import Difference, Estimate, StudyResult
 from emnist.analysis.transfer import Line, Point, Target
 from emnist.analysis.verdict import BETTER, EQUAL, INCOMPLETE, UNDECIDED, WORSE
 from emnist.figures.style import to_png
 from emnist.figures.transfer import labelled_images
 from emnist.reporting.document import PAGE_WIDTH, Document
-from emnist.reporting.wording import ONE_RUN, count, percent, points_of, title, verdict_of
+from emnist.reporting.wording import ONE_RUN, count, listed, percent, points_of, title, verdict_of
 
 TABLE = ["start", "labelled images a class>", "test % [95%]>", "difference from scratch [95%]>", "verdict"]
 TABLE += ["as many from scratch [95%]>", "factor>", "images a class saved>"]
@@ -92,7 +93,7 @@ def sentence(line: Line, target: Target, delta: float) -> str:
             by_verdict[_short(d, delta)].append(f"{point.images:,.0f}")
     for number, (verdict, images) in enumerate(by_verdict.items()):
         than = " than from scratch" if number == 0 and verdict in (BETTER, WORSE) else ""
-        verdicts.append(f"{verdict}{than} with {_listed(images)}{' a class' if number == 0 else ''}")
+        verdicts.append(f"{verdict}{than} with {listed(images)}{' a class' if number == 0 else ''}")
     if verdicts:
         parts.append(", ".join(verdicts))
     return f"**{line.label}**: {'; '.join(parts)}."
@@ -142,11 +143,6 @@ def _short(d: Difference, delta: float) -> str:
     if d.of_networks:
         return "one run"
     return f"equal within {100 * delta:g} points" if d.verdict == EQUAL else d.verdict
-
-
-def _listed(items: Sequence[str]) -> str:
-    *before, last = items
-    return f"{', '.join(before)} and {last}" if before else last
 
 
 def _accuracy(test: Estimate | None) -> str:
