@@ -11,7 +11,7 @@ NOT_OF_A_CELL = {"data.root", "data.fold", "seed", "init.sha256"}  # init.run sa
 
 def differing_settings(cells: Sequence[Cell]) -> list[str]:
     """For each cell the keys, with its values, that are not the same in all cells of its model."""
-    flat = [flatten({"data": LATER}) | flatten(cell.config) for cell in cells]
+    flat = [flatten(LATER) | flatten(cell.config) for cell in cells]
     varied: dict[str, list[str]] = {}
     for model in {cell.model for cell in cells}:
         configs = [config for cell, config in zip(cells, flat, strict=True) if cell.model == model]

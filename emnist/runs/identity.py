@@ -4,8 +4,8 @@ import hashlib
 import json
 from typing import Any
 
-# Keys of `data` that earlier versions lack, with the value that changes nothing.
-LATER = {"sampling": "natural", "per_class": None, "classes": None}
+# Keys that earlier versions lack, with the value that changes nothing.
+LATER: dict[str, dict[str, Any]] = {"data": {"sampling": "natural", "per_class": None, "classes": None}}
 
 
 def cell_id(config: dict[str, Any], fingerprint: str = "") -> str:
@@ -14,13 +14,24 @@ def cell_id(config: dict[str, Any], fingerprint: str = "") -> str:
     Fold and seed distinguish the runs of a cell and are left out; so are the location of the data, for which
     `fingerprint` stands, and that of a network to start from, for which its sha256 does.
     """
+    config = _without_neutral(config)
     data = {key: value for key, value in config["data"].items() if key not in ("root", "fold")}
-    data = {key: value for key, value in data.items() if key not in LATER or value != LATER[key]}
     rest = {key: value for key, value in config.items() if key not in ("data", "seed", "init")}
     if init := config.get("init"):
         rest["init"] = {key: value for key, value in init.items() if key != "run"}
     content = json.dumps(_canonical({**rest, "data": {**data, "fingerprint": fingerprint}}), sort_keys=True)
     return f"{config['model']['name']}/{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def _without_neutral(config: dict[str, Any]) -> dict[str, Any]:
+    """Without the keys of LATER that have their neutral value; a group that holds nothing else goes with them."""
+    groups = {}
+    for name, group in config.items():
+        neutral = LATER.get(name, {})
+        kept = group if not neutral else {k: v for k, v in group.items() if k not in neutral or v != neutral[k]}
+        if kept or not neutral:
+            groups[name] = kept
+    return groups
 
 
 def _canonical(value: Any) -> Any:
