@@ -51,6 +51,8 @@ def spell_out(argument: str) -> list[str]:
     Paths, several between commas, are quoted, since signs such as = and brackets mean something to Hydra.
     """
     key, _, value = argument.partition("=")
+    if key == "augmentation" and value.startswith("["):
+        raise UserError(f"{argument}: choose one; augmentation=combined applies several, with their keys in its kinds")
     if key != "init" or value in ("none", "run"):
         return [argument]
     paths = value.split(",")

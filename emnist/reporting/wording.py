@@ -23,6 +23,7 @@ def in_order(name: str) -> tuple[int, str]:
 
 def title(study: StudyResult) -> str:
     name = model_name(study.namesake or study.name)
+    name = name[:1].upper() + name[1:]
     return f"{name} ({study.folder})" if study.namesake else name
 
 

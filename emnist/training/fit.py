@@ -20,7 +20,7 @@ from emnist.training.classifier import Classifier, Diverged
 from emnist.training.console import first_process, quiet_lightning
 from emnist.training.evaluation import augmented_movement, draw_figures, test_best_epoch, test_metrics
 from emnist.training.hardware import hide_absent_gpu, use_threads
-from emnist.training.init import Source, find_source, fine_tuning
+from emnist.training.init import Source, find_source, fine_tuning, seen_in_training
 from emnist.training.recorder import AfterEpoch, Recorder, Stopped
 from emnist.training.trainer import build_trainer
 
@@ -87,7 +87,8 @@ def prepare(config: dict[str, Any], folder: RunFolder, log: logging.Logger = log
     L.seed_everything(config["seed"], verbose=False)
     data = DataModule(**config["data"], augmentation=config["augmentation"], seed=config["seed"])
     log.info("data: %s; training on %s", data.dataset.describe(), data.describe_fold())
-    for line in data.warnings():
+    seen = None if source is None else seen_in_training(source, config["data"], data.dataset.fingerprint)
+    for line in [*data.warnings(), *([seen] if seen else [])]:
         log.warning(line)
     if source is not None:  # the features of an image are then those that they were
         data.mean, data.std = source.classifier.mean, source.classifier.std
@@ -97,6 +98,9 @@ def prepare(config: dict[str, Any], folder: RunFolder, log: logging.Logger = log
         known, classes = len(classifier.tuning.known), len(data.dataset.classes)
         about = classifier.about["init"]
         log.info("init: %s, epoch %d; the head knows %d of %d classes", about["run"], about["epoch"], known, classes)
+        opens, epochs = classifier.tuning.unfreeze_epoch, config["trainer"]["max_epochs"]
+        if opens is not None and opens >= epochs:
+            log.warning("init.unfreeze_epoch=%d: training ends before, after trainer.max_epochs=%d", opens, epochs)
     return Training(config, data, classifier, Recorder(folder, log), code)
 
 

@@ -162,6 +162,26 @@ def fine_tuning(
     return construct("init", FineTuning, network, classes, source, **init)
 
 
+def seen_in_training(source: Source, data: dict[str, Any], fingerprint: str) -> str | None:
+    """A warning if the network of `source` was trained on images of the fold that `data` holds out for validation.
+
+    Known where the source is the folder of a finished run on the same images, those of `fingerprint`.
+    """
+    run = source.origin["run"]
+    result = RunFolder(run).read_result() if Path(run).is_dir() else None
+    if result is None or data["fold"] is None or result.data.fingerprint != fingerprint:
+        return None
+    keys = ("folds", "fold", "fold_seed")
+    there, here = ({key: one[key] for key in keys} for one in (result.config["data"], data))
+    if there == here:
+        return None
+    wanted = " ".join(f"data.{key}={value}" for key, value in here.items())
+    return (
+        f"init.run={run}: trained on images of the fold held out here, so the validation accuracy is too high;"
+        f" start from a run with {wanted}, or on other images"
+    )
+
+
 def _linear(head: nn.Module) -> nn.Linear:
     """The last layer."""
     return [module for module in head.modules() if isinstance(module, nn.Linear)][-1]

@@ -380,7 +380,7 @@ def test_layers_that_sync_batchnorm_has_exchanged_are_frozen(tmp_path):
             "init.lr_factor=0.1: scheduler.name=OneCycleLR has one learning rate for all parts",
         ),
         (
-            ["init=RUN", "init.freeze=features", "init.unfreeze_epoch=1", "trainer.devices=2", "trainer.strategy=ddp"],
+            ["init=RUN", "init.freeze=features", "init.unfreeze_epoch=0", "trainer.devices=2", "trainer.strategy=ddp"],
             "trainer.devices=2: init.unfreeze_epoch takes one device",
         ),
     ],
@@ -392,6 +392,23 @@ def test_wrong_starts_get_one_line(command, trained, glyphs, tmp_path, arguments
     code, _, err = command(*glyphs, "trainer.accelerator=cpu", "trainer.max_epochs=1", *model, *given)
     assert code != 0
     assert message in error_line(err)
+
+
+@pytest.mark.parametrize(("fold", "warned"), [("0", False), ("1", True), ("null", False)])
+def test_a_start_that_has_seen_the_fold_held_out_is_named(command, trained, glyphs, tmp_path, fold, warned):
+    given = ["trainer.accelerator=cpu", "trainer.max_epochs=1", *SMALL_CNN, f"init={trained.path}", f"data.fold={fold}"]
+    code, _, err = command(*glyphs, *given, f"hydra.run.dir={tmp_path / 'run'}")
+    assert code == 0, err
+    line = f"init.run={trained.path}: trained on images of the fold held out here"
+    assert (line in (tmp_path / "run" / "train.log").read_text()) == warned
+
+
+@pytest.mark.parametrize(("epoch", "warned"), [(0, False), (1, True)])
+def test_an_epoch_of_unfreezing_that_never_comes_is_named(trained, glyphs, tmp_path, epoch, warned):
+    thaw = ["init=run", f"init.run={trained.path}", "init.freeze=features", f"init.unfreeze_epoch={epoch}"]
+    train_in(tmp_path, *glyphs, *SMALL_CNN, *thaw, "trainer.max_epochs=1", "trainer.accelerator=cpu")
+    line = "init.unfreeze_epoch=1: training ends before, after trainer.max_epochs=1"
+    assert (line in (tmp_path / "train.log").read_text()) == warned
 
 
 def test_a_wrong_start_ends_a_study_before_it_trains(command, tmp_path, glyphs):

@@ -31,7 +31,7 @@ SEEN = (
 def add_transfer(document: Document, study: StudyResult, targets: Sequence[Target]) -> None:
     """One target or more."""
     name = title(study)
-    document.heading(f"{name[0].upper()}{name[1:]}: what a trained network to start from is worth")
+    document.heading(f"{name}: what a trained network to start from is worth")
     document.text(f"**{headline(study, targets)}**")
     document.text(_about(study, targets))
     if any(point.images > 0 for target in targets for line in target.others for point in line.points):
