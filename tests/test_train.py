@@ -56,7 +56,7 @@ def test_default_folder_is_below_outputs(command, small, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["model=vit"], "model=vit: unknown; choose one of cnn, mlp, resnet"),
+        (["model=vit"], "model=vit: unknown; choose one of cnn, compact, mlp, resnet"),
         (["optimizer=lion"], "optimizer=lion: unknown; choose one of adam, rmsprop, sgd"),
         (
             ["augmentation=[affine,blur]"],

@@ -23,6 +23,7 @@ from emnist.errors import UserError
 from emnist.inference.images import images_of
 from emnist.inference.load import TrainedClassifier, load_reader
 from emnist.models.cnn import CNN
+from emnist.models.compact import Compact, Residual
 from emnist.models.layers import ELU, Dropout
 from emnist.models.mlp import MLP
 from emnist.models.resnet import ResidualBlock, ResNet
@@ -32,7 +33,7 @@ from emnist.runs.result import Result
 ROOM = 1_750_000  # weights of all networks of a page: 9.3 MB in base64, which a phone still receives and opens at once
 EXAMPLES = 8
 SCRIPTS = ("network.js", "character.js", "pad.js")
-IN_ORDER = (nn.Sequential, MLP, CNN, ResNet)  # these apply their children in the order of their definition
+IN_ORDER = (MLP, CNN, ResNet, Compact)  # these apply their children in the order of their definition
 IDLE = (Dropout, nn.Dropout, nn.Identity)  # once a network is trained
 OPERATIONS: dict[type[nn.Module], str] = {  # of network.js
     nn.Flatten: "flatten",
@@ -41,6 +42,7 @@ OPERATIONS: dict[type[nn.Module], str] = {  # of network.js
     ELU: "elu",
     nn.MaxPool2d: "pool",
     nn.AdaptiveAvgPool2d: "average",
+    nn.AdaptiveMaxPool2d: "highest",
 }
 
 
@@ -208,7 +210,7 @@ def steps(network: nn.Module) -> list[nn.Module]:
 
 
 def leaves(module: nn.Module) -> Iterator[nn.Module]:
-    if isinstance(module, IN_ORDER):
+    if isinstance(module, IN_ORDER) or (isinstance(module, nn.Sequential) and not isinstance(module, Residual)):
         for child in module.children():
             yield from leaves(child)
     else:
@@ -222,6 +224,9 @@ def describe_layer(module: nn.Module, numbers: list[Tensor]) -> dict[str, Any]:
         return {"op": "block"} | {
             name: [describe_layer(step, numbers) for step in steps(part)] for name, part in parts.items()
         }
+    if isinstance(module, Residual):
+        body = [describe_layer(step, numbers) for step in steps(nn.Sequential(*module))]
+        return {"op": "block", "body": body, "shortcut": [], "after": []}
     if isinstance(module, nn.Conv2d | nn.Linear):
         weight = module.weight.movedim(0, -1)  # outputs last, and channels before them, as in the images
         weight = weight.movedim(0, -2) if isinstance(module, nn.Conv2d) else weight
@@ -233,6 +238,6 @@ def describe_layer(module: nn.Module, numbers: list[Tensor]) -> dict[str, Any]:
             return {"op": "conv", "kernel": module.kernel_size[0], "stride": module.stride[0], **sizes}
         return {"op": "linear", **sizes}
     if type(module) not in OPERATIONS:
-        known = ", ".join(kind.__name__ for kind in (nn.Linear, nn.Conv2d, ResidualBlock, *OPERATIONS))
+        known = ", ".join(kind.__name__ for kind in (nn.Linear, nn.Conv2d, ResidualBlock, Residual, *OPERATIONS))
         raise UserError(f"{type(module).__name__}: the page can't compute this layer; it knows {known}")
     return {"op": OPERATIONS[type(module)]}

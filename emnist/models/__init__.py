@@ -3,11 +3,12 @@ from torch import nn
 from emnist.checks import construct
 from emnist.errors import unknown
 from emnist.models.cnn import CNN
+from emnist.models.compact import Compact
 from emnist.models.layers import GREY_28, ImageShape
 from emnist.models.mlp import MLP
 from emnist.models.resnet import ResNet
 
-MODELS: dict[str, type[nn.Module]] = {"mlp": MLP, "cnn": CNN, "resnet": ResNet}
+MODELS: dict[str, type[nn.Module]] = {"mlp": MLP, "cnn": CNN, "resnet": ResNet, "compact": Compact}
 
 
 def build_model(name: str, num_classes: int, image_shape: ImageShape = GREY_28, **hyperparameters) -> nn.Module:

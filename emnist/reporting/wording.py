@@ -7,7 +7,7 @@ from emnist.analysis.collection import Cell
 from emnist.analysis.study_result import Difference, Estimate, Row, StudyResult
 from emnist.analysis.verdict import EQUAL, UNDECIDED
 
-MODELS = {"mlp": "MLP", "cnn": "CNN", "resnet": "ResNet"}  # in the order of a report
+MODELS = {"mlp": "MLP", "cnn": "CNN", "resnet": "ResNet", "compact": "Compact"}  # in the order of a report
 CLAIMED = {"better": "higher", "worse": "lower", "not better": "not higher", "no different": "equal"}
 ONE_RUN = "One run per value shows nothing about another training, so there are no verdicts about the settings."
 

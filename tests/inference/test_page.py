@@ -37,14 +37,13 @@ def test_description_of_a_small_network():
     assert list(numbers[18:20]) == [7, 7]
 
 
-@pytest.mark.parametrize(("name", "features"), [("mlp", 0), ("cnn", 5), ("resnet", 8)])
+@pytest.mark.parametrize(("name", "features"), [("mlp", 0), ("cnn", 5), ("resnet", 8), ("compact", 13)])
 def test_where_the_feature_maps_are(name, features):
     described = describe_network(TrainedClassifier(build_model(name, 47), tuple(map(str, range(47))), 0, 1))
     assert described["features"] == features
     rest = [layer["op"] for layer in described["layers"][features:]]
-    assert rest[-3:] == {"mlp": ["linear", "relu", "linear"], "cnn": ["pool", "flatten", "linear"]}.get(
-        name, ["average", "flatten", "linear"]
-    )
+    ends = {"mlp": ["linear", "relu"], "cnn": ["pool", "flatten"], "compact": ["highest", "flatten"]}
+    assert rest[-3:] == [*ends.get(name, ["average", "flatten"]), "linear"]
 
 
 def test_a_layer_the_page_can_not_compute():

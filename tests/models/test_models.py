@@ -90,7 +90,7 @@ def test_initialisation_keeps_the_variance_through_many_layers(activation):
             assert 0.7 < scale < 1.3
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet"])
+@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet", "compact"])
 def test_every_class_is_equally_likely_before_training(name):
     assert torch.equal(build_model(name, 47)(IMAGES), torch.zeros(4, 47))
 
@@ -107,7 +107,7 @@ def test_initial_weights_fit_the_activation(activation, gain):
 @pytest.mark.parametrize(
     ("name", "hyperparameters", "message"),
     [
-        ("vit", {}, "model.name=vit: unknown; choose one of mlp, cnn, resnet"),
+        ("vit", {}, "model.name=vit: unknown; choose one of mlp, cnn, resnet, compact"),
         ("cnn", {"activation": "gelu"}, "model.activation=gelu: unknown; choose one of relu, elu, leaky"),
         (
             "cnn",
@@ -136,7 +136,7 @@ def test_invalid_hyperparameters_are_named(name, hyperparameters, message):
 SHAPES = [(3, 32, 32), (1, 16, 16), (3, 20, 33), (1, 64, 64)]
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet"])
+@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet", "compact"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_images_of_any_shape(name, shape):
     network = build_model(name, 5, shape)

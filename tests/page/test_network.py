@@ -13,6 +13,7 @@ from tests.fixtures.javascript import call_javascript, needs_node
 SMALL = {
     "mlp": {"neurons": 30, "hidden_layers": 2, "dropout": [0.2, 0]},
     "cnn": {"filters": [5, 6, 7, 9], "kernel_sizes": [3, 5, 1, 3], "dropout": 0.1},
+    "compact": {"filters": [5, 6, 7], "dropout": 0.1},
     "resnet": {"blocks": [1, 2, 1], "filters": [5, 6, 7], "kernel_size": 3, "dropout": 0.1},
 }
 READ = """({ network, images }) => {
@@ -42,7 +43,7 @@ def made_up(name: str, **hyperparameters) -> TrainedClassifier:
 
 
 @needs_node
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("batch_norm", [True, False])
 def test_the_same_probabilities_and_heat_maps_as_in_python(name, activation, batch_norm, characters):
@@ -52,6 +53,15 @@ def test_the_same_probabilities_and_heat_maps_as_in_python(name, activation, bat
     assert (probabilities - classifier.predict(images)).abs().max() < 1e-4
     assert (heat - heat_maps(classifier, images)).abs().max() < 1e-3
     assert heat.max() == 1
+
+
+@needs_node
+def test_a_compact_network(characters):
+    classifier = made_up("compact")
+    images = characters.test_images[:30]
+    probabilities, heat = read(classifier, images)
+    assert (probabilities - classifier.predict(images)).abs().max() < 1e-4
+    assert (heat - heat_maps(classifier, images)).abs().max() < 1e-3
 
 
 @needs_node

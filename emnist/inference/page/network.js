@@ -72,6 +72,7 @@ const FORWARD = {
   pool: (input) => pool(input).output,
   flatten: transpose,
   average,
+  highest: (input) => highest(input).output,
   block,
 };
 
@@ -167,6 +168,18 @@ function average({ data, channels }) {
   return output;
 }
 
+// The highest value of each channel, and where it came from.
+function highest({ data, channels }) {
+  const output = valuesOf(1, 1, channels), source = new Int32Array(channels);
+  for (let channel = 0; channel < channels; channel++) {
+    let best = channel;
+    for (let i = channel; i < data.length; i += channels) if (data[i] > data[best]) best = i;
+    output.data[channel] = data[best];
+    source[channel] = best;
+  }
+  return { output, source };
+}
+
 function block(input, { body, shortcut, after }) {
   const output = runLayers(body, input).at(-1), added = runLayers(shortcut, input).at(-1);
   for (let i = 0; i < output.data.length; i++) output.data[i] += added.data[i];
@@ -207,12 +220,16 @@ const BACKWARD = {
   average: (gradient, { data, channels }) => data.map((_, i) => (gradient[i % channels] * channels) / data.length),
   flatten: (gradient, { height, width, channels }) =>
     transpose({ data: gradient, height: channels, width: 1, channels: height * width }).data,
-  pool: (gradient, input) => {
-    const result = new Float32Array(input.data.length);
-    pool(input).source.forEach((from, i) => (result[from] = gradient[i]));
-    return result;
-  },
+  pool: (gradient, input) => scatter(gradient, input, pool(input)),
+  highest: (gradient, input) => scatter(gradient, input, highest(input)),
 };
+
+// Each gradient goes to where the value came from.
+function scatter(gradient, input, { source }) {
+  const result = new Float32Array(input.data.length);
+  source.forEach((from, i) => (result[from] = gradient[i]));
+  return result;
+}
 
 // Bilinear, pixels as areas: [height, width] → [28, 28].
 function enlarge(map, height, width) {
