@@ -61,7 +61,7 @@ class Residual(nn.Sequential):
 class Compact(nn.Module):
     """A small residual classifier that learns in few epochs: a whitening stem, then stages of two convolutions.
 
-    Our own, after the networks of fast-training records (Page, 2018; Jordan, 2024). The stem halves the resolution at
+    Without `whitening`, the first convolution is trained like the others. Our own, after the networks of fast-training records (Page, 2018; Jordan, 2024). The stem halves the resolution at
     once, which is what makes it fast: 28 × 28 images have few details of one pixel. Then every stage but the first
     halves it: 14, 7, 3. The head takes the highest value of each feature map.
 
@@ -75,6 +75,7 @@ class Compact(nn.Module):
         filters: list[Count] = [48, 96, 128],
         kernel_size: OddCount = 3,
         stem_kernel_size: OddCount = 5,
+        whitening: bool = True,
         activation: str = "relu",
         dropout: Probability = 0.0,
     ):
@@ -86,9 +87,11 @@ class Compact(nn.Module):
             raise ValueError(
                 f"filters={filters}: choose 1 to {most} stages; all but the first halve the {pixels} pixels"
             )
-        whitening = Whitening(image_shape[0], stem_kernel_size)
-        self.stem = nn.Sequential(whitening, find_activation(activation).build())
-        channels = whitening.out_channels
+        first: nn.Conv2d = Whitening(image_shape[0], stem_kernel_size)
+        channels = first.out_channels
+        if not whitening:
+            first = nn.Conv2d(image_shape[0], channels, stem_kernel_size, 2, stem_kernel_size // 2, bias=False)
+        self.stem = nn.Sequential(first, find_activation(activation).build())
         stages: list[nn.Module] = []
         for filters_out in filters:
             stages.append(Stage(channels, filters_out, kernel_size, bool(stages), activation))
@@ -111,8 +114,9 @@ class Compact(nn.Module):
         return self.stages[-1][-1]
 
     def fit_stem(self, images: Tensor) -> None:
-        """Fit the whitening to normalised training images, float [N, *image_shape]."""
-        self.stem[0].fit(images)
+        """Fit the whitening, if there is one, to normalised training images, float [N, *image_shape]."""
+        if isinstance(self.stem[0], Whitening):
+            self.stem[0].fit(images)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.stages(self.stem(images)))

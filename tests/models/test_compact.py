@@ -74,6 +74,14 @@ def test_the_stem_is_no_parameter():
     assert FITTED > 1000
 
 
+def test_without_whitening_the_stem_is_trained():
+    network = build_model("compact", 47, whitening=False)
+    network.fit_stem(torch.randn(50, 1, 28, 28))
+    assert network.stem[0].weight in set(network.parameters())
+    weight = network.stem[0].weight
+    assert not torch.equal(weight[:25], -weight[25:])
+
+
 def test_how_many_stages_fit():
     with pytest.raises(
         UserError, match=r"model.filters=\[4, 4, 4, 4, 4\]: choose 1 to 4 stages; all but the first halve"
