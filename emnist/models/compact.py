@@ -5,9 +5,7 @@ from torch import Tensor, nn
 from emnist.checks import Count, OddCount, Probability
 from emnist.models.layers import GREY_28, ImageShape, conv_norm, find_activation, initialize
 
-SMALL_VARIANCE = (
-    0.05  # of pixels with unit variance; directions with less are not blown up, since they are mostly noise
-)
+SMALL_VARIANCE = 0.05  # where pixels have 1: directions with less are not blown up, since they are mostly noise
 
 
 class Whitening(nn.Conv2d):
@@ -28,7 +26,7 @@ class Whitening(nn.Conv2d):
     @torch.no_grad()
     def fit(self, images: Tensor) -> None:
         """Set the filters to those of normalised images, float [N, channels, H, W]."""
-        patches = F.unfold(images, self.kernel_size, padding=self.padding, stride=self.stride)
+        patches = F.unfold(images, self.kernel_size, padding=self.kernel_size[0] // 2, stride=self.stride)
         patches = patches.transpose(1, 2).flatten(0, 1)  # [N · places, channels · kernel_size²]
         variances, components = torch.linalg.eigh(patches.T @ patches / len(patches))
         filters = (components / (variances + SMALL_VARIANCE).sqrt()).T.reshape(-1, *self.weight.shape[1:])
@@ -61,9 +59,10 @@ class Residual(nn.Sequential):
 class Compact(nn.Module):
     """A small residual classifier that learns in few epochs: a whitening stem, then stages of two convolutions.
 
-    Without `whitening`, the first convolution is trained like the others. Our own, after the networks of fast-training records (Page, 2018; Jordan, 2024). The stem halves the resolution at
+    Our own, after the networks of fast-training records (Page, 2018; Jordan, 2024). The stem halves the resolution at
     once, which is what makes it fast: 28 × 28 images have few details of one pixel. Then every stage but the first
-    halves it: 14, 7, 3. The head takes the highest value of each feature map.
+    halves it: 14, 7, 3. The head takes the highest value of each feature map. Without `whitening`, the first
+    convolution is trained like the others.
 
     Shapes: float [B, *image_shape] → logits float [B, num_classes].
     """
@@ -115,8 +114,8 @@ class Compact(nn.Module):
 
     def fit_stem(self, images: Tensor) -> None:
         """Fit the whitening, if there is one, to normalised training images, float [N, *image_shape]."""
-        if isinstance(self.stem[0], Whitening):
-            self.stem[0].fit(images)
+        if isinstance(first := self.stem[0], Whitening):
+            first.fit(images)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.stages(self.stem(images)))
