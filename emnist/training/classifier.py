@@ -4,6 +4,7 @@ import lightning as L
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from emnist.seeding import mix
 from emnist.training.init import FineTuning
@@ -50,9 +51,8 @@ class Classifier(L.LightningModule):
             self.optimizer = tuning.build_optimizer(**optimizer)
             tuning.begin_epoch(0)  # before DistributedDataParallel looks at what is trained
         self.tuning = tuning
-        self.scheduler = build_scheduler(self.optimizer, **scheduler)
-        if tuning is not None:
-            tuning.check_rates(self.optimizer, scheduler["name"])
+        self.schedule, self.each_step = scheduler, scheduler.get("interval") == "step"
+        self.scheduler: LRScheduler | None = None  # until `start_schedule`
         self.metrics = EpochMetrics(num_classes)
         self.evaluated, self.seed, self.about = evaluated, seed, about
         self.outputs: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in ("train", *evaluated)}
@@ -67,6 +67,17 @@ class Classifier(L.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer
+
+    def setup(self, stage: str) -> None:
+        trainer = self.trainer
+        steps = int(trainer.estimated_stepping_batches) // (trainer.max_epochs or 1) if self.each_step else 1
+        self.start_schedule(steps)
+
+    def start_schedule(self, steps: int) -> None:
+        """Build the scheduler for epochs of so many steps. Raises UserError if its arguments are invalid."""
+        self.scheduler = build_scheduler(self.optimizer, steps=steps, **self.schedule)
+        if self.tuning is not None:
+            self.tuning.check_rates(self.optimizer, self.schedule["name"])
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(self.dropout_seed(self.current_epoch, self.global_rank))
@@ -89,6 +100,15 @@ class Classifier(L.LightningModule):
         if self.device.type == "cpu" or batch_idx % STEPS_BETWEEN_CHECKS == 0:
             self.stop_if_diverged()
         return loss
+
+    def optimizer_step(self, *args, **kwargs) -> None:
+        super().optimizer_step(*args, **kwargs)
+        self.end_step()
+
+    def end_step(self) -> None:
+        """What follows each step of the optimizer."""
+        if self.scheduler is not None and self.each_step:
+            self.scheduler.step()
 
     def stop_if_diverged(self) -> None:
         # Over all ranks: one that stopped alone would leave the others waiting for its gradients.
@@ -119,7 +139,9 @@ class Classifier(L.LightningModule):
         self.step_scheduler(metrics["loss"] if watched is None else watched.item())
 
     def step_scheduler(self, watched: float) -> None:
-        """End an epoch for the scheduler, with the loss that ReduceLROnPlateau watches."""
+        """End an epoch for a scheduler that is stepped by epochs, with the loss that ReduceLROnPlateau watches."""
+        if self.each_step:
+            return
         if isinstance(self.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
             self.scheduler.step(watched)
         elif self.scheduler is not None:

@@ -33,6 +33,7 @@ class Member:
         self.classifier = training.classifier.to(device)
         training.data.place(device)
         self.batches = training.data.train_batches(lambda: self.epochs)
+        self.classifier.start_schedule(len(self.batches))
         self.evaluated = dict(zip(training.data.evaluated, training.data.val_dataloader(), strict=True))
         self.generator = torch.Generator(device)  # of dropout
         self.max_epochs: int = training.config["trainer"]["max_epochs"]
@@ -74,6 +75,7 @@ class Member:
         if self.classifier.penalty is not None:
             self.classifier.penalty.add_gradient()
         self.classifier.optimizer.step()
+        self.classifier.end_step()
 
     def is_finite(self) -> bool:
         return all(bool(tensor.isfinite().all()) for tensor in self.classifier.network.state_dict().values())

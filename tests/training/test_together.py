@@ -29,7 +29,7 @@ BASE += ["trainer.accelerator=cpu", "trainer.precision=32-true", "model.dropout=
 RUNS = {
     "sgd": ["optimizer=sgd", "scheduler=step", "scheduler.step_size=2", "regularization=l1", "model.dropout=[0.25,0]"],
     "adam": ["scheduler=plateau", "scheduler.patience=0", "optimizer.lr=0.01", "regularization=l2", "data.fold=1"],
-    "rmsprop": ["optimizer=rmsprop", "scheduler=cosine", "augmentation=affine", "model.dropout=0", "data.fold=2"],
+    "rmsprop": ["optimizer=rmsprop", "scheduler=onecycle", "augmentation=affine", "model.dropout=0", "data.fold=2"],
     "early": ["optimizer.lr=0", "patience=1"],
     "wild": ["optimizer=sgd", "optimizer.lr=1e30", "model.dropout=0"],
 }
