@@ -25,6 +25,7 @@ class RunConfig(BaseModel):
     regularization: dict[str, Any]
     augmentation: dict[str, Any]
     init: dict[str, Any] = {}  # empty, as in runs before version 0.6: fresh weights
+    loss: dict[str, Any] = {}  # empty, as in runs before version 0.7: cross-entropy
     trainer: TrainerConfig
     seed: Seed
     patience: Count | None

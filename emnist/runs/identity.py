@@ -8,6 +8,7 @@ from typing import Any
 LATER: dict[str, dict[str, Any]] = {
     "data": {"sampling": "natural", "per_class": None, "classes": None},
     "scheduler": {"interval": "epoch"},
+    "loss": {"name": "cross_entropy", "label_smoothing": 0},
 }
 
 

@@ -50,4 +50,5 @@ def _shape(config: dict[str, Any]) -> str:
     model = {key: value for key, value in config["model"].items() if key != "dropout"}
     data = {key: value for key, value in config["data"].items() if key != "fold"}
     trainer = {key: value for key, value in config["trainer"].items() if key != "max_epochs"}
-    return json.dumps([model, data, config["data"]["fold"] is None, trainer, config["threads"]], sort_keys=True)
+    loss = config.get("loss")
+    return json.dumps([model, data, config["data"]["fold"] is None, trainer, loss, config["threads"]], sort_keys=True)

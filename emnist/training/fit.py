@@ -167,6 +167,7 @@ def build_classifier(config: dict[str, Any], data: DataModule, source: Source | 
         seed=config["seed"],
         about=about,
         tuning=tuning,
+        loss=config.get("loss"),
     )
 
 

@@ -77,6 +77,7 @@ def test_what_may_differ_within_a_group(changes):
         {"data__fold": None},
         {"trainer__precision": "bf16-mixed"},
         {"threads": 3},
+        {"loss": {"name": "cross_entropy", "label_smoothing": 0.1}},
     ],
 )
 def test_what_may_not_differ_within_a_group(changes):
