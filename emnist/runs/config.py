@@ -26,6 +26,7 @@ class RunConfig(BaseModel):
     augmentation: dict[str, Any]
     init: dict[str, Any] = {}  # empty, as in runs before version 0.6: fresh weights
     loss: dict[str, Any] = {}  # empty, as in runs before version 0.7: cross-entropy
+    averaging: dict[str, Any] = {}  # empty, likewise: none
     trainer: TrainerConfig
     seed: Seed
     patience: Count | None

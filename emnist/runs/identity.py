@@ -9,6 +9,7 @@ LATER: dict[str, dict[str, Any]] = {
     "data": {"sampling": "natural", "per_class": None, "classes": None},
     "scheduler": {"interval": "epoch"},
     "loss": {"name": "cross_entropy", "label_smoothing": 0},
+    "averaging": {"name": "none"},
 }
 
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from emnist.seeding import mix
+from emnist.training.averaging import build_average
 from emnist.training.init import FineTuning
 from emnist.training.loss import build_loss
 from emnist.training.metrics import EpochMetrics
@@ -24,9 +25,10 @@ class Classifier(L.LightningModule):
 
     Labels are classes, int64 [B], or where an augmentation has mixed them, the share of each class, float [B, classes].
 
-    `optimizer`, `scheduler`, `regularization` and `loss` are the arguments of `build_optimizer`, `build_scheduler`,
-    `build_penalty` and `build_loss`; `evaluated` names the loaders of the validation loop ("val", "test"); `about` is
-    stored in every checkpoint: what `load_run` needs beside the weights. `tuning` is None for fresh weights.
+    `optimizer`, `scheduler`, `regularization`, `loss` and `averaging` are the arguments of `build_optimizer`,
+    `build_scheduler`, `build_penalty`, `build_loss` and `build_average`; `evaluated` names the loaders of the
+    validation loop ("val", "test"); `about` is stored in every checkpoint: what `load_run` needs beside the weights.
+    `tuning` is None for fresh weights.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Classifier(L.LightningModule):
         about: dict,
         tuning: FineTuning | None = None,
         loss: dict | None = None,
+        averaging: dict | None = None,
     ):
         super().__init__()
         # Channels last trains the CNN 1.5 times faster in bf16 and 1.2 times in 32-bit, on two cores.
@@ -55,6 +58,7 @@ class Classifier(L.LightningModule):
         self.tuning = tuning
         self.schedule, self.each_step = scheduler, scheduler.get("interval") == "step"
         self.scheduler: LRScheduler | None = None  # until `start_schedule`
+        self.average = build_average(self.network, **averaging or {})
         self.metrics = EpochMetrics(num_classes)
         self.evaluated, self.seed, self.about = evaluated, seed, about
         self.outputs: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in ("train", *evaluated)}
@@ -74,6 +78,10 @@ class Classifier(L.LightningModule):
         trainer = self.trainer
         steps = int(trainer.estimated_stepping_batches) // (trainer.max_epochs or 1) if self.each_step else 1
         self.start_schedule(steps)
+
+    def on_fit_start(self) -> None:
+        if self.average is not None:
+            self.average.network.to(self.device)
 
     def start_schedule(self, steps: int) -> None:
         """Build the scheduler for epochs of so many steps. Raises UserError if its arguments are invalid."""
@@ -114,6 +122,8 @@ class Classifier(L.LightningModule):
         """What follows each step of the optimizer."""
         if self.scheduler is not None and self.each_step:
             self.scheduler.step()
+        if self.average is not None:
+            self.average.update(self.network)
 
     def stop_if_diverged(self) -> None:
         # Over all ranks: one that stopped alone would leave the others waiting for its gradients.
@@ -129,7 +139,8 @@ class Classifier(L.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         images, labels = batch
-        self.outputs[self.evaluated[dataloader_idx]].append((self(images), labels))
+        network = self.network if self.average is None else self.average.network
+        self.outputs[self.evaluated[dataloader_idx]].append((network(images).float(), labels))
 
     def on_validation_epoch_end(self) -> None:
         for name in self.evaluated:
@@ -165,7 +176,18 @@ class Classifier(L.LightningModule):
         checkpoint["about"] = self.about
         if self.scheduler is not None:
             checkpoint["scheduler"] = self.scheduler.state_dict()
+        if self.average is not None:
+            trained = checkpoint["state_dict"]
+            checkpoint["state_dict"] = {f"network.{k}": v for k, v in self.average.network.state_dict().items()}
+            if "optimizer_states" in checkpoint:  # last.ckpt, which a resumed run reads
+                checkpoint["trained"] = trained
+                checkpoint["averaged_steps"] = self.average.steps
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         if self.scheduler is not None:
             self.scheduler.load_state_dict(checkpoint["scheduler"])
+        if self.average is not None:
+            averaged = {k.removeprefix("network."): v for k, v in checkpoint["state_dict"].items()}
+            self.average.network.load_state_dict(averaged)
+            self.average.steps = checkpoint["averaged_steps"]
+            checkpoint["state_dict"] = checkpoint["trained"]  # which Lightning loads next

@@ -168,6 +168,7 @@ def build_classifier(config: dict[str, Any], data: DataModule, source: Source | 
         about=about,
         tuning=tuning,
         loss=config.get("loss"),
+        averaging=config.get("averaging"),
     )
 
 

@@ -30,6 +30,7 @@ class Member:
     def __init__(self, training: Training, device: torch.device):
         self.training, self.device, self.recorder = training, device, training.recorder
         self.classifier = training.classifier.to(device)
+        assert self.classifier.average is None  # trained alone
         training.data.place(device)
         self.batches = training.data.train_batches(lambda: self.epochs)
         self.classifier.start_schedule(len(self.batches))

@@ -55,7 +55,7 @@ def test_resumed_run_ends_as_an_uninterrupted_one(uninterrupted, tmp_path, monke
         assert getattr(result, key) == getattr(expected, key)
 
 
-@pytest.mark.parametrize("overrides", [["scheduler=onecycle"]])
+@pytest.mark.parametrize("overrides", [["scheduler=onecycle", "averaging=ema", "averaging.decay=0.9"]])
 def test_what_changes_with_every_step_is_resumed(small, tmp_path, monkeypatch, overrides):
     train_in(tmp_path / "whole", *small, *overrides)
     with monkeypatch.context() as patch:
