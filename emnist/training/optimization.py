@@ -1,4 +1,4 @@
-"""Optimizers and schedulers by their names in torch: a new one needs a file in conf/ and no code."""
+"""Optimizers and schedulers by their names in torch: a new one of torch's needs a file in conf/ and no code."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from emnist.checks import STRICT, NonNegative, validate
+from emnist.checks import STRICT, NonNegative, construct, validate
 from emnist.errors import UserError
+from emnist.training.muon import Muon, split
 
 LENGTHS = ("T_max", "step_size", "total_steps")  # arguments of schedulers that are numbers of epochs
 
@@ -31,10 +32,31 @@ def build_optimizer(
 ) -> Optimizer:
     """The class `name` of torch.optim for parameters, or groups of them, with these arguments.
 
-    Raises UserError if it does not accept them.
+    Muon is our own, for the parameters of a network in their order, with `others`, the arguments of the optimizer of
+    those that it is not for. Raises UserError if the class does not accept the arguments.
     """
-    validate(OptimizerArguments, arguments, "optimizer.")
-    return _build("optimizer", torch.optim, name, Optimizer, parameters, arguments)
+    if name == "Muon":
+        return _muon(parameters, **arguments)
+    return _optimizer("optimizer", parameters, name, arguments)
+
+
+def _muon(parameters: Iterable[Any], others: dict[str, Any] | None = None, **arguments) -> Muon:
+    known = list(parameters)
+    if isinstance(known[0], dict):
+        raise UserError("optimizer.name=Muon: not with init, whose parts have groups of their own; choose another")
+    if not isinstance(others, dict) or "name" not in others:
+        raise UserError(f"optimizer.others={others}: give the name and the arguments of an optimizer")
+    hidden, rest = split(known)
+    if not hidden:
+        raise UserError("optimizer.name=Muon: the network has no weights between its first and its last layer")
+    arguments_of_others = {key: value for key, value in others.items() if key != "name"}
+    beside = _optimizer("optimizer.others", rest, others["name"], arguments_of_others)
+    return construct("optimizer", Muon, hidden, beside, **arguments)
+
+
+def _optimizer(group: str, parameters: Iterable[Any], name: str, arguments: dict[str, Any]) -> Optimizer:
+    validate(OptimizerArguments, arguments, f"{group}.")
+    return _build(group, torch.optim, name, Optimizer, parameters, arguments)
 
 
 def build_scheduler(

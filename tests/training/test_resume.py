@@ -55,14 +55,19 @@ def test_resumed_run_ends_as_an_uninterrupted_one(uninterrupted, tmp_path, monke
         assert getattr(result, key) == getattr(expected, key)
 
 
-@pytest.mark.parametrize("overrides", [["scheduler=onecycle", "averaging=ema", "averaging.decay=0.9"]])
+@pytest.mark.parametrize(
+    "overrides",
+    [["scheduler=onecycle", "averaging=ema", "averaging.decay=0.9"], ["optimizer=muon", "scheduler=onecycle"]],
+    ids=["adam with an average", "muon"],
+)
 def test_what_changes_with_every_step_is_resumed(small, tmp_path, monkeypatch, overrides):
-    train_in(tmp_path / "whole", *small, *overrides)
+    overrides = [*small, "model.hidden_layers=2", *overrides]
+    train_in(tmp_path / "whole", *overrides)
     with monkeypatch.context() as patch:
         die_in(patch, Recorder, "on_validation_start", 3)
         with pytest.raises(Killed):
-            train_in(tmp_path / "resumed", *small, *overrides)
-    train_in(tmp_path / "resumed", *small, *overrides, resume=True)
+            train_in(tmp_path / "resumed", *overrides)
+    train_in(tmp_path / "resumed", *overrides, resume=True)
     same_runs(tmp_path / "whole", tmp_path / "resumed")
 
 
