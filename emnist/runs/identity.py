@@ -10,6 +10,7 @@ LATER: dict[str, dict[str, Any]] = {
     "scheduler": {"interval": "epoch"},
     "loss": {"name": "cross_entropy", "label_smoothing": 0},
     "averaging": {"name": "none"},
+    "evaluation": {"views": 0},
 }
 
 

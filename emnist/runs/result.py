@@ -43,7 +43,8 @@ class Origin(BaseModel):
 class Result(Stored):
     """Contents of result.json, written last: where it exists, the run is complete.
 
-    Metrics are None if the run diverged before its first epoch ended, `val_accuracy` also without validation.
+    Metrics are None if the run diverged before its first epoch ended, `val_accuracy` also without validation. They are
+    those of the network alone, or with `evaluation.views` of the averaged probabilities.
     """
 
     FORMAT: ClassVar[str] = "emnist.result/1"
@@ -57,6 +58,7 @@ class Result(Stored):
     test_balanced_accuracy: float | None = None  # mean over the classes; None too for runs before version 0.6
     val_accuracy: float | None
     temperature: float | None = None  # logits are divided by it, see inference/calibration.py; None: not fitted
+    views_temperature: float | None = None  # likewise, of averages over evaluation.views; None: without views
     test_calibrated_ece: float | None = None  # test_ece is that without the temperature
     best_epoch: int | None  # epochs count from 1
     epochs: int

@@ -104,11 +104,13 @@ def finish(training: Training, stopped: str, device: torch.device, precision: st
     """Test the best epoch and write all artifacts of a trained run; `together` is how many shared its steps."""
     config, data, classifier, recorder = training.config, training.data, training.classifier, training.recorder
     folder = training.folder
-    tested = test_best_epoch(folder, data, device) if recorder.rows else None  # None: diverged in the first epoch
+    views = config.get("evaluation", {}).get("views", 0)
+    tested = test_best_epoch(folder, data, device, views) if recorder.rows else None  # None: diverged in epoch 1
     result = Result(
         **test_metrics(tested, data.dataset.test_labels),
-        temperature=tested.temperature if tested else None,
-        val_accuracy=recorder.best.get("val_accuracy"),
+        temperature=tested.classifier.temperature if tested and tested.temperature is not None else None,
+        views_temperature=tested.temperature if tested and views else None,
+        val_accuracy=tested.val_accuracy if tested and views else recorder.best.get("val_accuracy"),
         best_epoch=recorder.best_epoch,
         epochs=len(recorder.rows),
         stopped=stopped,

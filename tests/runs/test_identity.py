@@ -28,11 +28,12 @@ def test_a_neutral_key_of_a_later_version_is_no_other_cell():
     later = ("sampling", "per_class", "classes")
     before = copy.deepcopy(config)
     before["data"] = {key: value for key, value in config["data"].items() if key not in later}
-    del before["scheduler"]["interval"], before["loss"], before["averaging"]
+    del before["scheduler"]["interval"], before["loss"], before["averaging"], before["evaluation"]
     assert cell_id(config) == cell_id(before)
     others = [cell("data.sampling=balanced"), cell("data.per_class=5"), cell("data.classes=digits")]
-    others += [cell("scheduler.interval=step"), cell("loss.label_smoothing=0.1"), cell("averaging=ema")]
-    assert len({cell(), *others}) == 7
+    others += [cell("scheduler.interval=step"), cell("loss.label_smoothing=0.1")]
+    others += [cell("averaging=ema"), cell("evaluation.views=4")]
+    assert len({cell(), *others}) == 8
 
 
 def test_names_of_runs():

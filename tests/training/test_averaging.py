@@ -10,7 +10,6 @@ from emnist.training.averaging import build_average
 from tests.fixtures.configuration import configure
 from tests.fixtures.jobs import train_in
 
-
 ALL = ["data.fold=null", "trainer.precision=32-true"]  # without validation, so that the last epoch is the best
 
 
