@@ -57,7 +57,7 @@ def test_default_folder_is_below_outputs(command, small, tmp_path):
     ("arguments", "message"),
     [
         (["model=vit"], "model=vit: unknown; choose one of cnn, mlp, resnet"),
-        (["optimizer=lion"], "optimizer=lion: unknown; choose one of adam, rmsprop, sgd"),
+        (["optimizer=lion"], "optimizer=lion: unknown; choose one of adam, muon, rmsprop, sgd"),
         (["experiment=best"], "experiment=best: unknown; choose one of cnn_baseline"),
         (["model.activation=gelu"], "model.activation=gelu: unknown; choose one of relu, elu, leaky"),
         ([ALONE, "data.split=cursive"], "data.split=cursive: unknown; choose one of balanced, bymerge"),

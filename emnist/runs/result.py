@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, Field
 
 from emnist.runs.config import is_run_config
 from emnist.runs.stored import Stored
@@ -33,7 +33,7 @@ class DataSummary(BaseModel):
 
 
 class Origin(BaseModel):
-    """Which trained network a run started from."""
+    """Which trained network a run started or learned from."""
 
     run: str  # path of the run or the checkpoint, as it was then
     sha256: str  # of its weights, classes and normalisation
@@ -69,6 +69,7 @@ class Result(Stored):
     together: int = 1  # runs trained at once, by batched matmuls; with more than 1 the times are shares of theirs
     data: DataSummary
     init: Origin | None = None  # None: fresh weights
+    teachers: list[Origin] = Field(default_factory=list)  # of distillation
     config: Config
     versions: dict[str, str | None]  # of emnist, its commit, Python and the main libraries
     device: dict[str, str | int]

@@ -39,6 +39,7 @@ def is_stackable(config: dict[str, Any]) -> bool:
         and config["augmentation"].get("name") not in MIXING
         and not config.get("init")  # parts at other rates, or frozen
         and config.get("averaging", {}).get("name", "none") == "none"  # a second set of weights
+        and config.get("loss", {}).get("name") != "distill"  # of networks that see the images
         and trainer.keys() <= {*TrainerConfig.model_fields, "precision", "accelerator", "devices", "strategy"}
         and trainer.get("precision") in PRECISIONS
         and trainer.get("accelerator") in ACCELERATORS

@@ -18,6 +18,7 @@ from emnist.runs.provenance import versions
 from emnist.runs.result import DIVERGED, DataSummary, Origin, Result
 from emnist.training.classifier import Classifier, Diverged
 from emnist.training.console import first_process, quiet_lightning
+from emnist.training.distillation import build_teachers, find_teachers
 from emnist.training.evaluation import augmented_movement, draw_figures, test_best_epoch, test_metrics
 from emnist.training.hardware import hide_absent_gpu, use_threads
 from emnist.training.init import Source, find_source, fine_tuning
@@ -81,6 +82,7 @@ def prepare(config: dict[str, Any], folder: RunFolder, log: logging.Logger = log
     config["data"]["root"] = os.path.abspath(directory("data.root", config["data"]["root"]))
     code = versions()
     source = find_source(config["init"], folder.last) if config.get("init") else None
+    find_teachers(config.get("loss", {}))  # whose sha256 is written with the configuration
     if first_process():
         folder.clean()
         folder.write_config(config)
@@ -129,6 +131,7 @@ def finish(training: Training, stopped: str, device: torch.device, precision: st
             image_shape=data.dataset.image_shape,
         ),
         init=Origin(**classifier.about["init"]) if "init" in classifier.about else None,
+        teachers=[Origin(**origin) for origin in classifier.about.get("teachers", [])],
         config=config,
         versions=training.code,
         device={**describe_device(device), "precision": precision},
@@ -148,13 +151,16 @@ def build_classifier(config: dict[str, Any], data: DataModule, source: Source | 
     """The network with its loss, optimizer and schedule. Raises UserError if the configuration is invalid."""
     classes, shape = data.dataset.classes, data.dataset.image_shape
     network = build_model(num_classes=len(classes), image_shape=shape, **config["model"])
-    about = {
+    about: dict[str, Any] = {
         "model": config["model"],
         "classes": list(classes),
         "mean": data.mean,
         "std": data.std,
         "image_shape": list(shape),
     }
+    teachers, origins = build_teachers(config, data)
+    if teachers is not None:
+        about["teachers"] = origins
     tuning = None
     if source is not None:
         tuning = fine_tuning(network, config["model"], classes, source, config["init"])
@@ -171,6 +177,7 @@ def build_classifier(config: dict[str, Any], data: DataModule, source: Source | 
         tuning=tuning,
         loss=config.get("loss"),
         averaging=config.get("averaging"),
+        teachers=teachers,
     )
 
 

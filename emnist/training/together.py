@@ -31,6 +31,7 @@ class Member:
         self.training, self.device, self.recorder = training, device, training.recorder
         self.classifier = training.classifier.to(device)
         assert self.classifier.average is None  # trained alone
+        assert self.classifier.teachers is None  # likewise
         training.data.place(device)
         self.batches = training.data.train_batches(lambda: self.epochs)
         self.classifier.start_schedule(len(self.batches))

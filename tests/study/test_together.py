@@ -90,6 +90,7 @@ def test_what_may_not_differ_within_a_group(changes):
         {"model__name": "cnn"},
         {"augmentation": {"name": "mixup", "alpha": 0.2}},
         {"augmentation": {"name": "cutmix", "alpha": 1}},
+        {"loss": {"name": "distill", "teachers": ["a"]}},
         {"averaging": {"name": "ema", "decay": 0.9, "warmup": True}},
         {"trainer__limit_train_batches": 5},
         {"trainer__precision": "16-mixed"},
