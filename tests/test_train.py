@@ -57,7 +57,7 @@ def test_default_folder_is_below_outputs(command, small, tmp_path):
     ("arguments", "message"),
     [
         (["model=vit"], "model=vit: unknown; choose one of cnn, compact, mlp, resnet"),
-        (["optimizer=lion"], "optimizer=lion: unknown; choose one of adam, rmsprop, sgd"),
+        (["optimizer=lion"], "optimizer=lion: unknown; choose one of adam, muon, rmsprop, sgd"),
         (
             ["augmentation=[affine,blur]"],
             "augmentation=[affine,blur]: choose one; augmentation=combined applies several",

@@ -6,7 +6,7 @@ from emnist.analysis.collection import Cell
 from emnist.runs.config import flatten
 from emnist.runs.identity import LATER
 
-NOT_OF_A_CELL = {"data.root", "data.fold", "seed", "init.sha256"}  # init.run says more than its 64 digits
+NOT_OF_A_CELL = {"data.root", "data.fold", "seed", "init.sha256", "loss.sha256"}  # a run says more than 64 digits
 
 
 def differing_settings(cells: Sequence[Cell]) -> list[str]:

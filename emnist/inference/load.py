@@ -1,5 +1,6 @@
 """A trained classifier, loaded from its run folder."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +28,7 @@ class TrainedClassifier:
     ):
         self.network, self.classes, self.mean, self.std = network.eval(), classes, mean, std
         self.temperature = temperature
+        self.temperatures: dict[int, float] = {}  # of averages over so many views, as far as they were fitted
 
     @property
     def image_shape(self) -> ImageShape:
@@ -50,17 +52,14 @@ class TrainedClassifier:
         A network that was trained on images of another size takes uint8 [N, H, W], on colour images [N, 3, H, W].
 
         With `augment`, the mean over the images and as many slightly shifted or turned views of them, 8 at most, always
-        the same ones (test-time augmentation). The averaged probabilities are underconfident: see docs/reading.md.
+        the same ones (test-time augmentation). It is calibrated if the run was tested with as many views; otherwise it
+        is underconfident: see docs/reading.md.
 
         Raises ValueError for another shape or dtype, or another number of views.
         """
         if augment not in range(len(VIEWS) + 1):
             raise ValueError(f"augment={augment}: give 0 to {len(VIEWS)}")
-        images = as_tensor(images)
-        probabilities = self.probabilities(self.logits(images))
-        for view in views(images, augment):
-            probabilities += self.probabilities(self.logits(view))
-        return probabilities / (1 + augment)
+        return self.probabilities(self.logits_of_views(images, augment), augment)
 
     def read(self, pictures: Iterable[Picture], ink: str = "auto") -> Tensor:
         """Pictures of one character each, of any size → calibrated probabilities float32 [N, classes].
@@ -86,9 +85,23 @@ class TrainedClassifier:
             name = str(picture) if isinstance(picture, str | Path) else f"picture {number}"
             raise type(error)(str(error) if str(error).startswith(name) else f"{name}: {error}") from error
 
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """Calibrated: float [N, classes] → float [N, classes]."""
-        return (logits / self.temperature).softmax(1)
+    def probabilities(self, logits: Tensor, augment: int = 0) -> Tensor:
+        """Calibrated, for logits of so many views: float [N, classes] → float [N, classes]."""
+        return (logits / self.temperatures.get(augment, self.temperature)).softmax(1)
+
+    def logits_of_views(self, images: Tensor | np.ndarray, augment: int) -> Tensor:
+        """The logits if `augment` is 0, else the logarithm of the mean probability over the images and their views.
+
+        Calibrated after they are averaged, probabilities are calibrated best (Rahaman and Thiery, 2021).
+        """
+        images = as_tensor(images)
+        logits = self.logits(images)
+        if augment == 0:
+            return logits
+        total = logits.log_softmax(1)
+        for view in views(images, augment):
+            total = total.logaddexp(self.logits(view).log_softmax(1))
+        return total - math.log(1 + augment)
 
     @torch.inference_mode()
     def logits(self, images: Tensor | np.ndarray) -> Tensor:
@@ -122,6 +135,8 @@ def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedC
     result = run.read_result()
     if result is not None and result.temperature is not None:
         classifier.temperature = result.temperature
+        if result.views_temperature is not None:
+            classifier.temperatures[result.config["evaluation"]["views"]] = result.views_temperature
     return classifier
 
 

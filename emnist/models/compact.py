@@ -114,7 +114,7 @@ class Compact(nn.Module):
 
     def fit_stem(self, images: Tensor) -> None:
         """Fit the whitening, if there is one, to normalised training images, float [N, *image_shape]."""
-        if isinstance(first := self.stem[0], Whitening):
+        if isinstance(first := next(iter(self.stem)), Whitening):
             first.fit(images)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -6,11 +6,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emnist.checks import STRICT, Count, Index, Seed
 
+MOST_VIEWS = 8  # those of emnist/inference/views.py
+
 
 class TrainerConfig(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow")  # the rest are arguments of Lightning's Trainer
 
     max_epochs: Count
+
+
+class Evaluation(BaseModel):
+    """How the best epoch is tested."""
+
+    model_config = STRICT
+
+    views: Annotated[int, Field(ge=0, le=MOST_VIEWS)] = 0
 
 
 class RunConfig(BaseModel):
@@ -25,6 +35,9 @@ class RunConfig(BaseModel):
     regularization: dict[str, Any]
     augmentation: dict[str, Any]
     init: dict[str, Any] = {}  # empty, as in runs before version 0.6: fresh weights
+    loss: dict[str, Any] = {}  # empty, as in runs before version 0.7: cross-entropy
+    averaging: dict[str, Any] = {}  # empty, likewise: none
+    evaluation: Evaluation = Evaluation()
     trainer: TrainerConfig
     seed: Seed
     patience: Count | None

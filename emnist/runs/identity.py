@@ -5,20 +5,28 @@ import json
 from typing import Any
 
 # Keys that earlier versions lack, with the value that changes nothing.
-LATER: dict[str, dict[str, Any]] = {"data": {"sampling": "natural", "per_class": None, "classes": None}}
+LATER: dict[str, dict[str, Any]] = {
+    "data": {"sampling": "natural", "per_class": None, "classes": None},
+    "scheduler": {"interval": "epoch"},
+    "loss": {"name": "cross_entropy", "label_smoothing": 0},
+    "averaging": {"name": "none"},
+    "evaluation": {"views": 0},
+}
 
 
 def cell_id(config: dict[str, Any], fingerprint: str = "") -> str:
     """Model and 12 hex digits: the same for all runs of one resolved configuration on the same images.
 
     Fold and seed distinguish the runs of a cell and are left out; so are the location of the data, for which
-    `fingerprint` stands, and that of a network to start from, for which its sha256 does.
+    `fingerprint` stands, and those of networks to start or to learn from, for which their sha256 does.
     """
     config = _without_neutral(config)
     data = {key: value for key, value in config["data"].items() if key not in ("root", "fold")}
     rest = {key: value for key, value in config.items() if key not in ("data", "seed", "init")}
     if init := config.get("init"):
         rest["init"] = {key: value for key, value in init.items() if key != "run"}
+    if loss := rest.get("loss"):
+        rest["loss"] = {key: value for key, value in loss.items() if key != "teachers"}
     content = json.dumps(_canonical({**rest, "data": {**data, "fingerprint": fingerprint}}), sort_keys=True)
     return f"{config['model']['name']}/{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, Field
 
 from emnist.runs.config import is_run_config
 from emnist.runs.stored import Stored
@@ -33,7 +33,7 @@ class DataSummary(BaseModel):
 
 
 class Origin(BaseModel):
-    """Which trained network a run started from."""
+    """Which trained network a run started or learned from."""
 
     run: str  # path of the run or the checkpoint, as it was then
     sha256: str  # of its weights, classes and normalisation
@@ -43,7 +43,8 @@ class Origin(BaseModel):
 class Result(Stored):
     """Contents of result.json, written last: where it exists, the run is complete.
 
-    Metrics are None if the run diverged before its first epoch ended, `val_accuracy` also without validation.
+    Metrics are None if the run diverged before its first epoch ended, `val_accuracy` also without validation. They are
+    those of the network alone, or with `evaluation.views` of the averaged probabilities.
     """
 
     FORMAT: ClassVar[str] = "emnist.result/1"
@@ -57,6 +58,7 @@ class Result(Stored):
     test_balanced_accuracy: float | None = None  # mean over the classes; None too for runs before version 0.6
     val_accuracy: float | None
     temperature: float | None = None  # logits are divided by it, see inference/calibration.py; None: not fitted
+    views_temperature: float | None = None  # likewise, of averages over evaluation.views; None: without views
     test_calibrated_ece: float | None = None  # test_ece is that without the temperature
     best_epoch: int | None  # epochs count from 1
     epochs: int
@@ -67,6 +69,7 @@ class Result(Stored):
     together: int = 1  # runs trained at once, by batched matmuls; with more than 1 the times are shares of theirs
     data: DataSummary
     init: Origin | None = None  # None: fresh weights
+    teachers: list[Origin] = Field(default_factory=list)  # of distillation
     config: Config
     versions: dict[str, str | None]  # of emnist, its commit, Python and the main libraries
     device: dict[str, str | int]

@@ -60,6 +60,10 @@ def planned_cell(overrides: tuple[str, ...], compose: Composes, fingerprint: Fin
         from emnist.training.init import find_source  # imports torch
 
         find_source(config["init"])  # whose sha256 is part of what a cell is
+    if config.get("loss", {}).get("name") == "distill":
+        from emnist.training.distillation import find_teachers
+
+        find_teachers(config["loss"])  # likewise
     return PlannedCell(cell_id(config, fingerprint(config["data"])), overrides, config)
 
 

@@ -38,6 +38,8 @@ def is_stackable(config: dict[str, Any]) -> bool:
         config["model"]["name"] in STACKABLE
         and config["augmentation"].get("name") not in MIXING
         and not config.get("init")  # parts at other rates, or frozen
+        and config.get("averaging", {}).get("name", "none") == "none"  # a second set of weights
+        and config.get("loss", {}).get("name") != "distill"  # of networks that see the images
         and trainer.keys() <= {*TrainerConfig.model_fields, "precision", "accelerator", "devices", "strategy"}
         and trainer.get("precision") in PRECISIONS
         and trainer.get("accelerator") in ACCELERATORS
@@ -50,4 +52,5 @@ def _shape(config: dict[str, Any]) -> str:
     model = {key: value for key, value in config["model"].items() if key != "dropout"}
     data = {key: value for key, value in config["data"].items() if key != "fold"}
     trainer = {key: value for key, value in config["trainer"].items() if key != "max_epochs"}
-    return json.dumps([model, data, config["data"]["fold"] is None, trainer, config["threads"]], sort_keys=True)
+    loss = config.get("loss")
+    return json.dumps([model, data, config["data"]["fold"] is None, trainer, loss, config["threads"]], sort_keys=True)

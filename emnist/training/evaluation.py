@@ -36,23 +36,32 @@ class Tested:
     """The best epoch on the test set."""
 
     classifier: TrainedClassifier
-    logits: Tensor  # float32 [N, classes]
+    logits: Tensor  # float32 [N, classes]; with views the logarithms of the averaged probabilities
     probabilities: Tensor  # calibrated, float32 [N, classes]
-    temperature: float | None  # None without validation images to fit it to
+    temperature: float | None  # of the logits; None without validation images to fit it to
+    val_accuracy: float | None
 
 
-def test_best_epoch(folder: RunFolder, data: DataModule, device: torch.device) -> Tested:
-    """Fit the temperature on the validation fold, predict the test set; write validation.npz and predictions.npz."""
+def test_best_epoch(folder: RunFolder, data: DataModule, device: torch.device, views: int) -> Tested:
+    """Fit the temperature on the validation fold, predict the test set; write validation.npz and predictions.npz.
+
+    With `views`, all that is of the averages over each image and so many views of it.
+    """
     classifier = load_run(folder.path, device)
-    temperature = None
-    classifier.temperature = 1.0  # whatever an earlier result says
+    temperature = accuracy = None
+    classifier.temperature, classifier.temperatures = 1.0, {}  # whatever an earlier result says
     if len(data.val_indices):
         images, labels = data.dataset.train_images[data.val_indices], data.dataset.train_labels[data.val_indices]
-        validation = classifier.logits(images)
+        validation = classifier.logits_of_views(images, views)
         temperature = classifier.temperature = fit_temperature(validation, labels)
-        folder.write_validation(label=labels.numpy(), predicted=validation.argmax(1).numpy())
-    logits = classifier.logits(data.dataset.test_images)
-    tested = Tested(classifier, logits, classifier.probabilities(logits), temperature)
+        if views:
+            classifier.temperatures[views] = temperature
+            classifier.temperature = fit_temperature(classifier.logits(images), labels)
+        predicted = validation.argmax(1)
+        accuracy = (predicted == labels).double().mean().item()
+        folder.write_validation(label=labels.numpy(), predicted=predicted.numpy())
+    logits = classifier.logits_of_views(data.dataset.test_images, views)
+    tested = Tested(classifier, logits, classifier.probabilities(logits, views), temperature, accuracy)
     folder.write_predictions(
         label=data.dataset.test_labels.numpy(),
         predicted=logits.argmax(1).numpy(),

@@ -20,6 +20,7 @@ from emnist.runs.provenance import versions
 from emnist.runs.result import DIVERGED, DataSummary, Origin, Result
 from emnist.training.classifier import Classifier, Diverged
 from emnist.training.console import first_process, quiet_lightning
+from emnist.training.distillation import build_teachers, find_teachers
 from emnist.training.evaluation import augmented_movement, draw_figures, test_best_epoch, test_metrics
 from emnist.training.hardware import hide_absent_gpu, use_threads
 from emnist.training.init import Source, find_source, fine_tuning, seen_in_training
@@ -85,6 +86,7 @@ def prepare(config: dict[str, Any], folder: RunFolder, log: logging.Logger = log
     config["data"]["root"] = os.path.abspath(directory("data.root", config["data"]["root"]))
     code = versions()
     source = find_source(config["init"], folder.last) if config.get("init") else None
+    find_teachers(config.get("loss", {}))  # whose sha256 is written with the configuration
     if first_process():
         folder.clean()
         folder.write_config(config)
@@ -112,11 +114,13 @@ def finish(training: Training, stopped: str, device: torch.device, precision: st
     """Test the best epoch and write all artifacts of a trained run; `together` is how many shared its steps."""
     config, data, classifier, recorder = training.config, training.data, training.classifier, training.recorder
     folder = training.folder
-    tested = test_best_epoch(folder, data, device) if recorder.rows else None  # None: diverged in the first epoch
+    views = config.get("evaluation", {}).get("views", 0)
+    tested = test_best_epoch(folder, data, device, views) if recorder.rows else None  # None: diverged in epoch 1
     result = Result(
         **test_metrics(tested, data.dataset.test_labels),
-        temperature=tested.temperature if tested else None,
-        val_accuracy=recorder.best.get("val_accuracy"),
+        temperature=tested.classifier.temperature if tested and tested.temperature is not None else None,
+        views_temperature=tested.temperature if tested and views else None,
+        val_accuracy=tested.val_accuracy if tested and views else recorder.best.get("val_accuracy"),
         best_epoch=recorder.best_epoch,
         epochs=len(recorder.rows),
         stopped=stopped,
@@ -135,6 +139,7 @@ def finish(training: Training, stopped: str, device: torch.device, precision: st
             image_shape=data.dataset.image_shape,
         ),
         init=Origin(**classifier.about["init"]) if "init" in classifier.about else None,
+        teachers=[Origin(**origin) for origin in classifier.about.get("teachers", [])],
         config=config,
         versions=training.code,
         device={**describe_device(device), "precision": precision},
@@ -157,13 +162,16 @@ def build_classifier(config: dict[str, Any], data: DataModule, source: Source | 
     if isinstance(network, Compact):
         some = data.train_indices[:: max(1, len(data.train_indices) // FITTED)]  # of all classes, if they are in order
         network.fit_stem(normalize(data.dataset.train_images[some[:FITTED]], data.mean, data.std))
-    about = {
+    about: dict[str, Any] = {
         "model": config["model"],
         "classes": list(classes),
         "mean": data.mean,
         "std": data.std,
         "image_shape": list(shape),
     }
+    teachers, origins = build_teachers(config, data)
+    if teachers is not None:
+        about["teachers"] = origins
     tuning = None
     if source is not None:
         tuning = fine_tuning(network, config["model"], classes, source, config["init"])
@@ -178,6 +186,9 @@ def build_classifier(config: dict[str, Any], data: DataModule, source: Source | 
         seed=config["seed"],
         about=about,
         tuning=tuning,
+        loss=config.get("loss"),
+        averaging=config.get("averaging"),
+        teachers=teachers,
     )
 
 

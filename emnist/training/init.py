@@ -142,13 +142,19 @@ def find_source(init: dict[str, Any], last: Path | None = None) -> Source:
         origin = checkpoint["about"]["init"]
         init |= {"run": origin["run"], "sha256": origin["sha256"]}  # a study's job comes without the latter
         return replace(source, origin=origin)
-    path = _checkpoint_of(init.get("run"))
-    _, source = _read_once(path, (path.stat().st_mtime_ns, path.stat().st_size))
+    source = find_network(init.get("run"), "init.run")
     run, sha256 = init["run"], source.origin["sha256"]
     if init.get("sha256") not in (None, sha256):
         raise UserError(f"init.run={run}: not the network with init.sha256={init['sha256']}, but that with {sha256}")
     init |= {"run": os.path.abspath(Path(run).expanduser()), "sha256": sha256}
     return replace(source, origin={**source.origin, "run": init["run"]})
+
+
+def find_network(run: object, key: str) -> Source:
+    """The best network of the run, or that in the checkpoint, with this path. Raises UserError, naming the key."""
+    path = _checkpoint_of(run, key)
+    _, source = _read_once(path, (path.stat().st_mtime_ns, path.stat().st_size))
+    return source
 
 
 def fine_tuning(
@@ -206,17 +212,18 @@ def _override(key: str, value: object) -> str:
     return f"model.{key}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"
 
 
-def _checkpoint_of(run: object) -> Path:
+def _checkpoint_of(run: object, key: str) -> Path:
     if not isinstance(run, str) or not run or run == "???":
-        raise UserError("init.run is missing: give the folder of a trained run, as in init=outputs/cnn/…")
+        example = "init=outputs/cnn/…" if key == "init.run" else f"{key}=[outputs/cnn/…]"
+        raise UserError(f"{key} is missing: give the folder of a trained run, as in {example}")
     path = Path(run).expanduser()
     if path.is_file():
         return path
     if not path.is_dir():
-        raise UserError(f"init.run={run}: no such folder or file; give a trained run, such as outputs/cnn/…")
+        raise UserError(f"{key}={run}: no such folder or file; give a trained run, such as outputs/cnn/…")
     best = RunFolder(path).best
     if not best.is_file():
-        raise UserError(f"init.run={run}: not the folder of a run with a finished epoch ({best} is missing)")
+        raise UserError(f"{key}={run}: not the folder of a run with a finished epoch ({best} is missing)")
     return best
 
 

@@ -68,7 +68,7 @@ class TensorBoardLog:
 
 def summary_text(result: Result, config: str) -> str:
     """The outcome of a run and its configuration (YAML), in Markdown."""
-    values = {key: value for key, value in result.model_dump().items() if not isinstance(value, dict)}
+    values = {key: value for key, value in result.model_dump().items() if not isinstance(value, dict | list)}
     rows = "\n".join(f"| {key} | {'–' if value is None else value} |" for key, value in values.items())
     heading = f"**{result.config['model']['name']}** on {result.data.description}"
     return f"{heading}\n\n| | |\n| --- | --- |\n{rows}\n\n```yaml\n{config}```"

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
@@ -31,8 +30,11 @@ class Member:
     def __init__(self, training: Training, device: torch.device):
         self.training, self.device, self.recorder = training, device, training.recorder
         self.classifier = training.classifier.to(device)
+        assert self.classifier.average is None  # trained alone
+        assert self.classifier.teachers is None  # likewise
         training.data.place(device)
         self.batches = training.data.train_batches(lambda: self.epochs)
+        self.classifier.start_schedule(len(self.batches))
         self.evaluated = dict(zip(training.data.evaluated, training.data.val_dataloader(), strict=True))
         self.generator = torch.Generator(device)  # of dropout
         self.max_epochs: int = training.config["trainer"]["max_epochs"]
@@ -74,6 +76,7 @@ class Member:
         if self.classifier.penalty is not None:
             self.classifier.penalty.add_gradient()
         self.classifier.optimizer.step()
+        self.classifier.end_step()
 
     def is_finite(self) -> bool:
         return all(bool(tensor.isfinite().all()) for tensor in self.classifier.network.state_dict().values())
@@ -103,7 +106,8 @@ class Member:
 def train_together(members: Sequence[Member], fail: Callable[[RunFolder, Exception], None]) -> None:
     """Train runs until each has a result; `fail` is told of those that can't write theirs.
 
-    They differ in fold, seed, learning rate, schedule, dropout, penalty, augmentation and patience at most.
+    They have one loss. They differ in fold, seed, learning rate, schedule, dropout, penalty, augmentation and patience
+    at most.
     """
     left, device = list(members), members[0].device
     trainer = members[0].training.config["trainer"]
@@ -158,7 +162,7 @@ def train_epoch(members: Sequence[Member], stack: StackedMLP, precision: str, cl
 def train(members: Sequence[Member], stack: StackedMLP) -> tuple[Tensor, Tensor]:
     """The steps of an epoch. Returns the logits [G, N, classes] of all steps, and the labels [G, N]."""
     stack.train()
-    batches = [member.batches for member in members]
+    batches, loss = [member.batches for member in members], members[0].classifier.loss
     maps = [member.batches.augmentation_generator() for member in members]
     for member in members:
         member.generator.manual_seed(member.classifier.dropout_seed(member.epochs))
@@ -167,7 +171,7 @@ def train(members: Sequence[Member], stack: StackedMLP) -> tuple[Tensor, Tensor]
         images, labels = gather(batches, index, maps)
         logits = stack(images).float()
         # The mean of each network, added up: the gradient of one has no part of the others' losses.
-        F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum").div(labels.shape[1]).backward()
+        loss(logits.flatten(0, 1), labels.flatten(), reduction="sum").div(labels.shape[1]).backward()
         stack.share_gradients()
         for member in members:
             member.step()

@@ -38,8 +38,9 @@ def test_augmented_predictions_are_the_mean_over_fixed_views(trained, characters
     right, left, down, up = wide[:, 1:-1, :28], wide[:, 1:-1, 2:], wide[:, :28, 1:-1], wide[:, 2:, 1:-1]
     for count in (1, 2, 3, 4):
         seen = [images, right, left, down, up][: 1 + count]
-        mean = sum(map(classifier.predict, seen)) / len(seen)
-        torch.testing.assert_close(classifier.predict(images, augment=count), mean)
+        mean = sum(classifier.logits(view).softmax(1) for view in seen) / len(seen)
+        calibrated = (mean.log() / classifier.temperature).softmax(1)
+        torch.testing.assert_close(classifier.predict(images, augment=count), calibrated)
     every = classifier.predict(images.numpy(), augment=8)
     assert torch.equal(every, classifier.predict(images, augment=8))
     assert torch.allclose(every.sum(1), torch.ones(len(images)), atol=1e-5)

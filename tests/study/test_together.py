@@ -77,6 +77,7 @@ def test_what_may_differ_within_a_group(changes):
         {"data__fold": None},
         {"trainer__precision": "bf16-mixed"},
         {"threads": 3},
+        {"loss": {"name": "cross_entropy", "label_smoothing": 0.1}},
     ],
 )
 def test_what_may_not_differ_within_a_group(changes):
@@ -89,6 +90,8 @@ def test_what_may_not_differ_within_a_group(changes):
         {"model__name": "cnn"},
         {"augmentation": {"name": "mixup", "alpha": 0.2}},
         {"augmentation": {"name": "cutmix", "alpha": 1}},
+        {"loss": {"name": "distill", "teachers": ["a"]}},
+        {"averaging": {"name": "ema", "decay": 0.9, "warmup": True}},
         {"trainer__limit_train_batches": 5},
         {"trainer__precision": "16-mixed"},
         {"trainer__accelerator": "mps"},

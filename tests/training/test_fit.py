@@ -15,6 +15,7 @@ from emnist.data.module import DataModule
 from emnist.inference.calibration import fit_temperature
 from emnist.models import build_model
 from emnist.runs.folder import RunFolder
+from emnist.training.classifier import Classifier
 from emnist.training.metrics import EpochMetrics
 from tests.fixtures.jobs import train_in
 from tests.fixtures.real_data import real_data
@@ -59,6 +60,27 @@ def test_one_row_an_epoch(trained):
     best = max(rows, key=lambda row: float(row["val_accuracy"]))
     assert int(best["epoch"]) == result.best_epoch
     assert float(best["val_accuracy"]) == result.val_accuracy
+
+
+def test_the_rate_of_every_step_is_that_of_the_schedule(small, tmp_path, monkeypatch):
+    seen: list[float] = []
+    step = Classifier.optimizer_step
+
+    def noting(self, *arguments, **others):
+        seen.append(self.optimizer.param_groups[0]["lr"])
+        step(self, *arguments, **others)
+
+    monkeypatch.setattr(Classifier, "optimizer_step", noting)
+    train_in(tmp_path, *small, "scheduler=onecycle", "trainer.max_epochs=2", "+trainer.limit_train_batches=4")
+    optimizer = torch.optim.SGD([torch.zeros(1)])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.001, total_steps=8)
+    expected = []
+    for _ in range(8):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert seen == expected
+    assert [row["lr"] for row in RunFolder(tmp_path).read_metrics()] == [expected[0], expected[4]]
 
 
 def test_predictions_give_the_test_accuracy(trained, characters):

@@ -46,6 +46,48 @@ def test_plateau():
     assert rates("scheduler=plateau", epochs=7, losses=losses) == [1] * 6 + [0.5]
 
 
+def rates_by_step(*overrides: str, steps: int, batches: int, peaks: tuple[float, ...] = (0.3,)) -> list[float]:
+    """The rate of the first group before each step."""
+    groups = [{"params": [torch.nn.Parameter(torch.ones(2))], "lr": peak} for peak in peaks]
+    optimizer = build_optimizer(groups, "SGD", lr=1.0)
+    scheduler = build_scheduler(optimizer, steps=batches, **configure(*overrides, "trainer.max_epochs=4").scheduler)
+    found = []
+    for _ in range(steps):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+@pytest.mark.parametrize("anneal", ["cos", "linear"])
+def test_one_cycle_is_torchs_over_all_steps(anneal):
+    ours = ["scheduler=onecycle", f"scheduler.anneal_strategy={anneal}", "scheduler.pct_start=0.25"]
+    found = rates_by_step(*ours, steps=28, batches=7)
+    optimizer = torch.optim.SGD(weights())
+    torchs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.3, total_steps=28, pct_start=0.25, anneal_strategy=anneal, cycle_momentum=False
+    )
+    for rate in found:
+        assert optimizer.param_groups[0]["lr"] == rate
+        optimizer.step()
+        torchs.step()
+    assert found[6] == 0.3 == max(found)
+    assert found[0] == pytest.approx(0.3 / 25)
+    assert found[-1] == pytest.approx(found[0] / 1e4)
+
+
+def test_each_part_has_its_own_peak_in_one_cycle():
+    one, other = (0.3, 0.1), (0.1, 0.3)
+    first, second = (rates_by_step("scheduler=onecycle", steps=20, batches=5, peaks=peaks) for peaks in (one, other))
+    assert first == pytest.approx([3 * rate for rate in second])
+
+
+def test_cosine_by_steps_passes_the_rates_of_epochs():
+    found = rates_by_step("scheduler=cosine", "scheduler.interval=step", steps=20, batches=5, peaks=(1.0,))
+    assert found[::5] == pytest.approx(rates("scheduler=cosine", "trainer.max_epochs=4", epochs=4), abs=1e-6)
+    assert len(set(found)) == 20
+
+
 def test_no_scheduler():
     assert build_scheduler(build_optimizer(weights(), "SGD", lr=1), **configure("scheduler=none").scheduler) is None
 
@@ -67,3 +109,16 @@ def test_impossible_optimizers_are_named(arguments, message):
 def test_impossible_schedulers_are_named():
     with pytest.raises(UserError, match="scheduler.name=Later: no such class"):
         build_scheduler(build_optimizer(weights(), "SGD", lr=1), "Later")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["scheduler=plateau", "+scheduler.interval=step"], "scheduler.interval=step: ReduceLROnPlateau watches"),
+        (["scheduler=cosine", "scheduler.interval=batch"], "scheduler.interval=batch: must be 'epoch' or 'step'"),
+        (["scheduler=onecycle", "scheduler.pct_start=2"], "OneCycleLR does not accept .*scheduler.pct_start=2"),
+    ],
+)
+def test_impossible_intervals_are_named(overrides, message):
+    with pytest.raises(UserError, match=message):
+        build_scheduler(build_optimizer(weights(), "SGD", lr=1), **configure(*overrides).scheduler)

@@ -55,6 +55,22 @@ def test_resumed_run_ends_as_an_uninterrupted_one(uninterrupted, tmp_path, monke
         assert getattr(result, key) == getattr(expected, key)
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [["scheduler=onecycle", "averaging=ema", "averaging.decay=0.9"], ["optimizer=muon", "scheduler=onecycle"]],
+    ids=["adam with an average", "muon"],
+)
+def test_what_changes_with_every_step_is_resumed(small, tmp_path, monkeypatch, overrides):
+    overrides = [*small, "model.hidden_layers=2", *overrides]
+    train_in(tmp_path / "whole", *overrides)
+    with monkeypatch.context() as patch:
+        die_in(patch, Recorder, "on_validation_start", 3)
+        with pytest.raises(Killed):
+            train_in(tmp_path / "resumed", *overrides)
+    train_in(tmp_path / "resumed", *overrides, resume=True)
+    same_runs(tmp_path / "whole", tmp_path / "resumed")
+
+
 @pytest.mark.parametrize("checkpoint", ["best", "last"])
 def test_killed_between_and_in_the_middle_of_writing_checkpoints(uninterrupted, tmp_path, monkeypatch, checkpoint):
     from emnist import atomic
