@@ -1,3 +1,5 @@
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -73,7 +75,7 @@ class Compact(nn.Module):
         image_shape: ImageShape = GREY_28,
         filters: list[Count] = [48, 96, 128],
         kernel_size: OddCount = 3,
-        stem_kernel_size: OddCount = 5,
+        stem_kernel_size: OddCount = 3,
         whitening: bool = True,
         activation: str = "relu",
         dropout: Probability = 0.0,
@@ -110,11 +112,11 @@ class Compact(nn.Module):
     @property
     def feature_maps(self) -> nn.Module:
         """The layer whose output are the last feature maps."""
-        return self.stages[-1][-1]
+        return cast(nn.Sequential, self.stages[-1])[-1]
 
     def fit_stem(self, images: Tensor) -> None:
         """Fit the whitening, if there is one, to normalised training images, float [N, *image_shape]."""
-        if isinstance(first := next(iter(self.stem)), Whitening):
+        if isinstance(first := self.stem[0], Whitening):
             first.fit(images)
 
     def forward(self, images: Tensor) -> Tensor:
