@@ -89,14 +89,34 @@ class Batches:
 
     def augmentation_generator(self) -> torch.Generator:
         """The source of random numbers for the augmentation of this pass: others on every rank."""
-        return torch.Generator().manual_seed(mix(self.seed, self.epoch(), 1 + self.rank))
+        return torch.Generator().manual_seed(self.augmentation_seed())
+
+    def augmentation_seed(self) -> int:
+        return mix(self.seed, self.epoch(), 1 + self.rank)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         generator = self.augmentation_generator()
         for index in self.order().split(self.batch_size):
-            images, labels = self.images.index_select(0, index), self.labels[index]
-            if isinstance(self.augmentation, Mixing):
-                images, labels = self.augmentation(with_channels(images).float(), labels, generator)
-            elif self.augmentation is not None:
-                images = self.augmentation(with_channels(images).float(), generator)
-            yield normalize(images, self.mean, self.std), labels
+            yield self.take(index, generator)
+
+    def take(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The batch of the images at `index`, int64 [B]; `generator` draws its augmentation."""
+        images, labels = self.images.index_select(0, index), self.labels[index]
+        if isinstance(self.augmentation, Mixing):
+            images, labels = self.augmentation(with_channels(images).float(), labels, generator)
+        elif self.augmentation is not None:
+            images = self.augmentation(with_channels(images).float(), generator)
+        return normalize(images, self.mean, self.std), labels
+
+
+class WholeEpoch:
+    """A loader with one item, the batches themselves, for training that takes a whole epoch at once."""
+
+    def __init__(self, batches: Batches):
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Batches]:
+        yield self.batches

@@ -5,7 +5,10 @@ import json
 from typing import Any
 
 # Keys that earlier versions lack, with the value that changes nothing.
-LATER: dict[str, dict[str, Any]] = {"data": {"sampling": "natural", "per_class": None, "classes": None}}
+LATER: dict[str, dict[str, Any]] = {
+    "data": {"sampling": "natural", "per_class": None, "classes": None},
+    "trainer": {"compile": "auto"},  # off changes rounding on a GPU, and is part of a cell as `threads` is
+}
 
 
 def cell_id(config: dict[str, Any], fingerprint: str = "") -> str:

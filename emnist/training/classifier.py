@@ -1,15 +1,20 @@
 import math
+from typing import TYPE_CHECKING
 
 import lightning as L
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from emnist.data.batches import Batches
 from emnist.seeding import mix
 from emnist.training.init import FineTuning
 from emnist.training.metrics import EpochMetrics
 from emnist.training.optimization import build_optimizer, build_scheduler
 from emnist.training.regularization import build_penalty
+
+if TYPE_CHECKING:
+    from emnist.training.captured import Captured
 
 STEPS_BETWEEN_CHECKS = 50  # of the loss on a GPU, where reading it waits for all queued kernels
 
@@ -53,7 +58,8 @@ class Classifier(L.LightningModule):
         self.scheduler = build_scheduler(self.optimizer, **scheduler)
         if tuning is not None:
             tuning.check_rates(self.optimizer, scheduler["name"])
-        self.metrics = EpochMetrics(num_classes)
+        self.num_classes, self.metrics = num_classes, EpochMetrics(num_classes)
+        self.captured: Captured | None = None  # trains whole epochs where steps can be captured
         self.evaluated, self.seed, self.about = evaluated, seed, about
         self.outputs: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in ("train", *evaluated)}
 
@@ -78,17 +84,29 @@ class Classifier(L.LightningModule):
         """Dropout masks depend on seed and epoch alone, so a resumed run draws the same ones."""
         return mix(self.seed, epoch, 1 + rank)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Tensor] | Batches, batch_idx: int) -> Tensor | None:
+        if isinstance(batch, Batches):
+            self.train_whole_epoch(batch)
+            return None
         images, labels = batch
         logits = self(images)
-        loss = F.cross_entropy(logits, labels)
-        if self.penalty is not None:
-            loss = loss + self.penalty()
+        loss = self.loss(logits, labels)
         self.outputs["train"].append((logits.detach(), labels))
         self.loss_sum += loss.detach()  # stays non-finite once it is
         if self.device.type == "cpu" or batch_idx % STEPS_BETWEEN_CHECKS == 0:
             self.stop_if_diverged()
         return loss
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Logits [B, classes] and labels of a batch → the scalar that training minimises."""
+        loss = F.cross_entropy(logits, labels)
+        return loss if self.penalty is None else loss + self.penalty()
+
+    def train_whole_epoch(self, batches: Batches) -> None:
+        assert self.captured is not None
+        logits, labels, self.loss_sum = self.captured.run_epoch(batches)
+        self.outputs["train"].append((logits, labels))
+        self.stop_if_diverged()  # waits for the device, so that the time of an epoch is that of its steps
 
     def stop_if_diverged(self) -> None:
         # Over all ranks: one that stopped alone would leave the others waiting for its gradients.
@@ -136,6 +154,8 @@ class Classifier(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["about"] = self.about
+        if self.captured is not None:
+            self.captured.count_steps(checkpoint)
         if self.scheduler is not None:
             checkpoint["scheduler"] = self.scheduler.state_dict()
 
