@@ -134,39 +134,46 @@ class Captured:
                 group.update(old)
 
     def _capture(self) -> None:
-        """Capture `_next`. Weights, running statistics, optimizer and random numbers are then as they were.
+        """Capture `_next` to replay it.
 
-        A step by plain calls comes first, in which libraries choose their algorithms and the optimizer makes its state.
+        Steps by plain calls come first, in which libraries choose their algorithms and the optimizer makes its state.
         """
-        kept = [(tensor, tensor.clone()) for tensor in self._changing()]
         default = torch.cuda.default_generators[self.device.index]
-        state = default.clone_state()
-        stream, side = torch.cuda.current_stream(), torch.cuda.Stream()
-        try:
-            side.wait_stream(stream)
-            with torch.cuda.stream(side):
-                for _ in range(WARM_UP):
-                    self.row.zero_()
+        state, stream, side = default.clone_state(), torch.cuda.current_stream(), torch.cuda.Stream()
+        with self.undone():
+            try:
+                side.wait_stream(stream)
+                with torch.cuda.stream(side):
+                    for _ in range(WARM_UP):
+                        self.row.zero_()
+                        self._next()
+                graph = torch.cuda.CUDAGraph()
+                if self.batches is not None and self.batches.augmentation is not None:
+                    graph.register_generator_state(self.generator)
+                with torch.cuda.graph(graph, stream=side):
                     self._next()
-            graph = torch.cuda.CUDAGraph()
-            if self.batches is not None and self.batches.augmentation is not None:
-                graph.register_generator_state(self.generator)
-            with torch.cuda.graph(graph, stream=side):
-                self._next()
-            self.replay = graph.replay
-        except Exception as error:  # of any kind: the steps by plain calls raise it again if it is not the capture's
-            log.info("the steps are not captured in a CUDA graph, since that failed: %s", describe(error))
-            self.replay = self._next
-            # A generator stays in the state of a capture that failed, and draws no more numbers.
-            default.graphsafe_set_state(state)
-            self.generator = torch.Generator(self.device)
+                self.replay = graph.replay
+            except Exception as error:  # of any kind: what is not the capture's fault is raised again without it
+                log.info("the steps are not captured in a CUDA graph: %s", describe(error))
+                self.replay = self._next
+                # After a capture that failed, a generator still takes itself to be in it and draws no numbers.
+                default.graphsafe_set_state(state)
+                self.generator = torch.Generator(self.device)
+            finally:
+                torch.cuda.set_stream(stream)  # which a capture that failed leaves out
+                stream.wait_stream(side)
+                default.set_state(state.get_state())
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Weights, running statistics and the state of the optimizer are afterwards as they were, at the same place."""
+        kept = [(tensor, tensor.clone()) for tensor in self._changing()]
+        try:
+            yield
         finally:
-            torch.cuda.set_stream(stream)  # which a capture that failed doesn't
-            stream.wait_stream(side)
-            default.set_state(state.get_state())
             with torch.no_grad():
                 for tensor in self._changing():
-                    tensor.zero_()  # a state that the optimizer has made starts at zero
+                    tensor.zero_()  # where the optimizer's state begins that was made in between
                 for tensor, value in kept:
                     tensor.copy_(value)
             self.classifier.optimizer.zero_grad()
