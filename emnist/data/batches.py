@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from emnist.data.augmentation import Augmentation, Mixing
+from emnist.data.constant import constant
 from emnist.data.sampling import BalancedOrder
 from emnist.seeding import mix
 
@@ -20,9 +21,13 @@ def normalize(images: Tensor, mean: Moment, std: Moment) -> Tensor:
     """
     images = with_channels(images).float()
     if isinstance(mean, list) or isinstance(std, list):
-        means, stds = (torch.tensor(moment, device=images.device).view(-1, 1, 1) for moment in (mean, std))
+        means, stds = (_channels(moment, images.device) for moment in (mean, std))
         return images.sub(255 * means).mul_(1 / (255 * stds))
     return images.sub(255 * mean).mul_(1 / (255 * std))
+
+
+def _channels(moment: Moment, device: torch.device) -> Tensor:
+    return constant(tuple(moment) if isinstance(moment, list) else (moment,), device).view(-1, 1, 1)
 
 
 def with_channels(images: Tensor) -> Tensor:
@@ -88,8 +93,9 @@ class Batches:
         return self.indices[positions][self.rank :: self.world_size][: self.samples]
 
     def augmentation_generator(self) -> torch.Generator:
-        """The source of random numbers for the augmentation of this pass: others on every rank."""
-        return torch.Generator().manual_seed(self.augmentation_seed())
+        """The source of random numbers for the augmentation of this pass: others on every rank, and on a GPU."""
+        on_gpu = self.images.is_cuda and self.augmentation is not None and not self.augmentation.on_cpu
+        return torch.Generator(self.images.device if on_gpu else "cpu").manual_seed(self.augmentation_seed())
 
     def augmentation_seed(self) -> int:
         return mix(self.seed, self.epoch(), 1 + self.rank)

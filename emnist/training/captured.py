@@ -15,8 +15,6 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
-from emnist.data.augmentation import Mixing
-from emnist.data.augmentation.random import Random
 from emnist.data.batches import Batches
 from emnist.data.module import DataModule
 from emnist.errors import describe
@@ -212,7 +210,7 @@ def why_not(config: dict[str, Any], trainer: L.Trainer, classifier: Classifier, 
         return f"trainer.{others[0]} is set"
     if trainer.precision not in PRECISIONS:
         return f"trainer.precision={trainer.precision} is none of {', '.join(PRECISIONS)}"
-    if isinstance(data.augmentation, Mixing | Random):  # whose numbers the CPU needs
+    if data.augmentation is not None and data.augmentation.on_cpu:
         return f"augmentation.name={config['augmentation']['name']}"
     if classifier.tuning is not None and classifier.tuning.unfreeze_epoch is not None:
         return "init.unfreeze_epoch trains other weights later"
