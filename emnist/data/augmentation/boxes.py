@@ -7,8 +7,8 @@ from torch import Tensor
 def random_boxes(height: Tensor, width: Tensor, shape: torch.Size, generator: torch.Generator) -> Tensor:
     """Which pixels are inside a rectangle with these sides, cut off at the edges of the image: bool [B, 1, H, W].
 
-    `height` and `width` in pixels, [B, 1, 1, 1] where the generator is, rounded; the centre is anywhere in the image, whose shape is
-    [B, C, H, W].
+    `height` and `width` in pixels, [B, 1, 1, 1], rounded, where the generator is; the centre is anywhere in the image,
+    whose shape is [B, C, H, W].
     """
     inside = []
     for dim, extent in ((2, height), (3, width)):
