@@ -255,7 +255,7 @@ def main() -> None:
         console.print(f"{card}, torch {torch.__version__}" + (f", {peak / 1e12:.0f} TFLOP/s in bf16" if peak else ""))
         for model in arguments.models:
             console.print(measure(bench, model, arguments.rounds, peak))
-        for model in arguments.models:
+        for model in arguments.models if arguments.processes else []:
             table = Table(title=f"{model}: runs of {arguments.epochs} epochs side by side")
             for column in ("processes", "images / s together", "seconds of the slowest", "against one"):
                 table.add_column(column, justify="right")
