@@ -43,6 +43,7 @@ class Captured:
     def __init__(self, classifier: Classifier, bf16: bool):
         self.classifier, self.bf16 = classifier, bf16
         self.batches: Batches | None = None
+        self.settings: list[dict[str, Any]] = []  # of the capture
 
     def run_epoch(self, batches: Batches) -> tuple[Tensor, Tensor, Tensor]:
         """Train on all batches.
@@ -56,9 +57,9 @@ class Captured:
         whole = self.order.numel()
         self.order.copy_(order[:whole].view_as(self.order))
         with torch.autocast(self.device.type, enabled=False), self._on_device():
-            if self.replay is None:
+            if self.can_capture and self.settings != (now := self._settings()):
+                self.settings = now
                 self._capture()
-            assert self.replay is not None
             self.row.zero_()
             self.loss_sum.zero_()
             self.generator.manual_seed(batches.augmentation_seed())
@@ -86,7 +87,8 @@ class Captured:
         self.loss_sum = torch.zeros((), device=self.device)
         self.rates = [torch.zeros((), device=self.device) for _ in self.classifier.optimizer.param_groups]
         self.generator = batches.augmentation_generator()
-        self.replay: Callable[[], None] | None = None if self.device.type == "cuda" and steps else self._next
+        self.replay: Callable[[], None] = self._next
+        self.can_capture = self.device.type == "cuda" and steps > 0
 
     def _next(self) -> None:
         """The step on the batch that `row` points to."""
@@ -131,6 +133,11 @@ class Captured:
             for group, old in zip(optimizer.param_groups, before, strict=True):
                 group.update(old)
 
+    def _settings(self) -> list[dict[str, Any]]:
+        """What a graph has as constants, such as the momentum; where a scheduler changes it, the next is captured."""
+        groups = self.classifier.optimizer.param_groups
+        return [{key: value for key, value in group.items() if key not in ("params", "lr")} for group in groups]
+
     def _capture(self) -> None:
         """Capture `_next` to replay it.
 
@@ -153,7 +160,7 @@ class Captured:
                 self.replay = graph.replay
             except Exception as error:  # of any kind: what is not the capture's fault is raised again without it
                 log.info("the steps are not captured in a CUDA graph: %s", describe(error))
-                self.replay = self._next
+                self.replay, self.can_capture = self._next, False
                 # After a capture that failed, a generator still takes itself to be in it and draws no numbers.
                 default.graphsafe_set_state(state)
                 self.generator = torch.Generator(self.device)
