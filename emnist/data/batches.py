@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from emnist.data.augmentation import Augmentation, Mixing
+from emnist.data.constant import constant
 from emnist.data.sampling import BalancedOrder
 from emnist.seeding import mix
 
@@ -20,9 +21,13 @@ def normalize(images: Tensor, mean: Moment, std: Moment) -> Tensor:
     """
     images = with_channels(images).float()
     if isinstance(mean, list) or isinstance(std, list):
-        means, stds = (torch.tensor(moment, device=images.device).view(-1, 1, 1) for moment in (mean, std))
+        means, stds = (_channels(moment, images.device) for moment in (mean, std))
         return images.sub(255 * means).mul_(1 / (255 * stds))
     return images.sub(255 * mean).mul_(1 / (255 * std))
+
+
+def _channels(moment: Moment, device: torch.device) -> Tensor:
+    return constant(tuple(moment) if isinstance(moment, list) else (moment,), device).view(-1, 1, 1)
 
 
 def with_channels(images: Tensor) -> Tensor:
@@ -88,15 +93,36 @@ class Batches:
         return self.indices[positions][self.rank :: self.world_size][: self.samples]
 
     def augmentation_generator(self) -> torch.Generator:
-        """The source of random numbers for the augmentation of this pass: others on every rank."""
-        return torch.Generator().manual_seed(mix(self.seed, self.epoch(), 1 + self.rank))
+        """The source of random numbers for the augmentation of this pass: others on every rank, and on a GPU."""
+        on_gpu = self.images.is_cuda and self.augmentation is not None and not self.augmentation.on_cpu
+        return torch.Generator(self.images.device if on_gpu else "cpu").manual_seed(self.augmentation_seed())
+
+    def augmentation_seed(self) -> int:
+        return mix(self.seed, self.epoch(), 1 + self.rank)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         generator = self.augmentation_generator()
         for index in self.order().split(self.batch_size):
-            images, labels = self.images.index_select(0, index), self.labels[index]
-            if isinstance(self.augmentation, Mixing):
-                images, labels = self.augmentation(with_channels(images).float(), labels, generator)
-            elif self.augmentation is not None:
-                images = self.augmentation(with_channels(images).float(), generator)
-            yield normalize(images, self.mean, self.std), labels
+            yield self.take(index, generator)
+
+    def take(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The batch of the images at `index`, int64 [B]; `generator` draws its augmentation."""
+        images, labels = self.images.index_select(0, index), self.labels[index]
+        if isinstance(self.augmentation, Mixing):
+            images, labels = self.augmentation(with_channels(images).float(), labels, generator)
+        elif self.augmentation is not None:
+            images = self.augmentation(with_channels(images).float(), generator)
+        return normalize(images, self.mean, self.std), labels
+
+
+class WholeEpoch:
+    """A loader with one item, the batches themselves, for training that takes a whole epoch at once."""
+
+    def __init__(self, batches: Batches):
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Batches]:
+        yield self.batches

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from emnist.checks import validate
 from emnist.data.augmentation import build_augmentation
-from emnist.data.batches import EVALUATION_BATCH, Batches
+from emnist.data.batches import EVALUATION_BATCH, Batches, WholeEpoch
 from emnist.data.folds import grouped_folds, stratified_folds
 from emnist.data.sources import load_dataset
 from emnist.errors import UserError
@@ -43,6 +43,7 @@ class DataModule(L.LightningDataModule):
         validate(Split, split | {"sampling": sampling, "per_class": per_class}, "data.")
         self.dataset = load_dataset(name, **source)
         self.batch_size, self.seed, self.sampling = batch_size, seed, sampling
+        self.whole_epochs = False  # whether training takes a whole epoch at once
         self.augmentation = build_augmentation(len(self.dataset.classes), **augmentation)
         labels = self.dataset.train_labels
         if fold is None:
@@ -103,10 +104,11 @@ class DataModule(L.LightningDataModule):
             "test": (test_images, test_labels, torch.arange(len(test_labels), device=device)),
         }
 
-    def train_dataloader(self) -> Batches:
+    def train_dataloader(self) -> Batches | WholeEpoch:
         trainer = self.trainer
         assert trainer is not None
-        return self.train_batches(lambda: trainer.current_epoch, trainer.global_rank, trainer.world_size)
+        batches = self.train_batches(lambda: trainer.current_epoch, trainer.global_rank, trainer.world_size)
+        return WholeEpoch(batches) if self.whole_epochs else batches
 
     def train_batches(self, epoch: Callable[[], int], rank: int = 0, world_size: int = 1) -> Batches:
         return Batches(

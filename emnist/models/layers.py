@@ -88,7 +88,8 @@ def keep_masks(
     for own, generator in zip(numbers, generators, strict=True):
         own.random_(-(2**63), None, generator=generator)
     limits = [min(round(one * 2**16), 2**16 - 1) - 2**15 for one in p]
-    limit = torch.tensor(limits, dtype=torch.int16, device=device).unsqueeze(1)
+    # A tensor is copied to the device, which waits for it, and no CUDA graph can be captured with such a copy.
+    limit = limits[0] if count == 1 else torch.tensor(limits, dtype=torch.int16, device=device).unsqueeze(1)
     return (numbers.view(torch.int16)[:, :size] >= limit).view(count, *shape)
 
 

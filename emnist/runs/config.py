@@ -13,6 +13,7 @@ class TrainerConfig(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow")  # the rest are arguments of Lightning's Trainer
 
     max_epochs: Count
+    compile: Literal["auto", "off"] = "auto"  # as in runs before version 0.7
 
 
 class Evaluation(BaseModel):

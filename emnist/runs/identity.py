@@ -11,6 +11,7 @@ LATER: dict[str, dict[str, Any]] = {
     "loss": {"name": "cross_entropy", "label_smoothing": 0},
     "averaging": {"name": "none"},
     "evaluation": {"views": 0},
+    "trainer": {"compile": "auto"},  # off changes rounding on a GPU, and is part of a cell as `threads` is
 }
 
 

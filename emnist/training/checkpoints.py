@@ -1,6 +1,7 @@
 """How checkpoints are written and read during training, with Lightning's Trainer and without."""
 
 import io
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def weights_checkpoint(classifier: Classifier, epochs: int, steps: int) -> dict[
 def resumable_checkpoint(classifier: Classifier, epochs: int, steps: int, callbacks: list[Callback]) -> dict[str, Any]:
     """What Lightning would write as last.ckpt, and can resume."""
     return weights_checkpoint(classifier, epochs, steps) | {
-        "loops": {"fit_loop": _fit_loop(epochs, steps)},
+        "loops": {"fit_loop": fit_loop(epochs, steps)},
         "callbacks": {callback.state_key: callback.state_dict() for callback in callbacks},
         "optimizer_states": [classifier.optimizer.state_dict()],
         "lr_schedulers": [],  # the classifier's own
@@ -62,10 +63,11 @@ def early_stopping(patience: int, accuracies: list[float]) -> EarlyStopping:
 
 @cache
 def _trainer() -> L.Trainer:
-    return L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_model_summary=False)
+    with warnings.catch_warnings(action="ignore"):  # of a GPU that it doesn't use
+        return L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_model_summary=False)
 
 
-def _fit_loop(epochs: int, steps: int) -> dict[str, Any]:
+def fit_loop(epochs: int, steps: int) -> dict[str, Any]:
     """The state of Lightning's loop when it writes the checkpoint of an epoch, which it completes afterwards."""
     loop = _trainer().fit_loop
     batches = loop.epoch_loop.batch_progress

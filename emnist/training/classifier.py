@@ -1,10 +1,12 @@
 import math
+from typing import TYPE_CHECKING
 
 import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from emnist.data.batches import Batches
 from emnist.seeding import mix
 from emnist.training.averaging import build_average
 from emnist.training.distillation import Teachers
@@ -13,6 +15,9 @@ from emnist.training.loss import build_loss
 from emnist.training.metrics import EpochMetrics
 from emnist.training.optimization import build_optimizer, build_scheduler
 from emnist.training.regularization import build_penalty
+
+if TYPE_CHECKING:
+    from emnist.training.captured import Captured
 
 STEPS_BETWEEN_CHECKS = 50  # of the loss on a GPU, where reading it waits for all queued kernels
 
@@ -61,7 +66,8 @@ class Classifier(L.LightningModule):
         self.schedule, self.each_step = scheduler, scheduler.get("interval") == "step"
         self.scheduler: LRScheduler | None = None  # until `start_schedule`
         self.average = build_average(self.network, **averaging or {})
-        self.metrics = EpochMetrics(num_classes)
+        self.num_classes, self.metrics = num_classes, EpochMetrics(num_classes)
+        self.captured: Captured | None = None  # trains whole epochs where steps can be captured
         self.evaluated, self.seed, self.about = evaluated, seed, about
         self.outputs: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in ("train", *evaluated)}
 
@@ -103,7 +109,10 @@ class Classifier(L.LightningModule):
         """Dropout masks depend on seed and epoch alone, so a resumed run draws the same ones."""
         return mix(self.seed, epoch, 1 + rank)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Tensor] | Batches, batch_idx: int) -> Tensor | None:
+        if isinstance(batch, Batches):
+            self.train_whole_epoch(batch)
+            return None
         images, labels = batch
         logits = self(images)
         loss = self.training_loss(logits, labels, images)
@@ -130,6 +139,12 @@ class Classifier(L.LightningModule):
             self.scheduler.step()
         if self.average is not None:
             self.average.update(self.network)
+
+    def train_whole_epoch(self, batches: Batches) -> None:
+        assert self.captured is not None
+        logits, labels, self.loss_sum = self.captured.run_epoch(batches)
+        self.outputs["train"].append((logits, labels))
+        self.stop_if_diverged()  # waits for the device, so that the time of an epoch is that of its steps
 
     def stop_if_diverged(self) -> None:
         # Over all ranks: one that stopped alone would leave the others waiting for its gradients.
@@ -180,6 +195,8 @@ class Classifier(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["about"] = self.about
+        if self.captured is not None:
+            self.captured.count_steps(checkpoint)
         if self.scheduler is not None:
             checkpoint["scheduler"] = self.scheduler.state_dict()
         if self.average is not None:

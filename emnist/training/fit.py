@@ -18,6 +18,7 @@ from emnist.runs.config import RunConfig
 from emnist.runs.folder import RunFolder
 from emnist.runs.provenance import versions
 from emnist.runs.result import DIVERGED, DataSummary, Origin, Result
+from emnist.training.captured import capture_steps
 from emnist.training.classifier import Classifier, Diverged
 from emnist.training.console import first_process, quiet_lightning
 from emnist.training.distillation import build_teachers, find_teachers
@@ -62,6 +63,7 @@ def fit(
     recorder.after_epoch = after_epoch
     trainer = build_trainer(config, recorder, early_stopping="val" in data.evaluated, progress_bar=progress_bar)
     log.debug("training in %s", trainer.precision)
+    capture_steps(config, trainer, training.classifier, data)
     try:
         stopped = train(trainer, training.classifier, data, recorder)
     except Stopped:

@@ -34,7 +34,7 @@ SPAWNING = ("spawn", "fork", "notebook")  # last word in the names of strategies
 
 def build_trainer(config: dict[str, Any], recorder: Recorder, early_stopping: bool, progress_bar: bool) -> L.Trainer:
     """The Trainer for `config["trainer"]`. Raises UserError for arguments that it, or this project, does not accept."""
-    arguments = dict(config["trainer"])
+    arguments = {key: value for key, value in config["trainer"].items() if key != "compile"}
     if fixed := sorted(arguments.keys() & {*FIXED, "callbacks", "plugins"}):
         raise UserError(f"trainer.{fixed[0]}: set by this project and not configurable")
     if str(arguments.get("strategy")).rpartition("_")[2] in SPAWNING:

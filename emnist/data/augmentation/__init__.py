@@ -1,8 +1,8 @@
 """Random changes of training images: a whole batch at a time, each image in its own way.
 
-Every kind takes float [B, C, H, W] from 0 = paper to 255 = ink and returns the same shape and range. Its random
-numbers are drawn on the CPU, so every device sees the same changes. Where all strengths of a kind are 0, it returns its
-input. None mirrors: the mirror image of a character is another character, or none.
+Every kind takes float [B, C, H, W] from 0 = paper to 255 = ink and returns the same shape and range. Random numbers are
+drawn where the generator is, so a GPU sees other changes than the CPU, of the same distribution. Where all strengths of
+a kind are 0, it returns its input. None mirrors: the mirror image of a character is another character, or none.
 """
 
 from emnist.checks import construct

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from emnist.checks import NonNegative
 from emnist.data.augmentation.geometry import Geometry
+from emnist.data.constant import constant
 
 
 class Affine(Geometry):
@@ -26,11 +27,12 @@ class Affine(Geometry):
         shear: Annotated[NonNegative, Field(lt=90)],
     ):
         self.rotation, self.shift, self.scale, self.shear = rotation, shift, scale, shear
-        self.limits = torch.tensor([math.radians(rotation), math.radians(shear), scale, shift, shift])
+        self.limits = (math.radians(rotation), math.radians(shear), scale, shift, shift)
 
     def warp(self, points: Tensor, generator: torch.Generator) -> Tensor:
-        uniform = torch.rand(len(points), 5, generator=generator) * 2 - 1
-        return affine_map(points, *(uniform * self.limits).to(points.device).unbind(1))
+        uniform = torch.rand(len(points), 5, generator=generator, device=generator.device) * 2 - 1
+        drawn = uniform * constant(self.limits, uniform.device)
+        return affine_map(points, *drawn.to(points.device).unbind(1))
 
 
 def affine_map(points: Tensor, angle: Tensor, shear: Tensor, scale: Tensor, left: Tensor, up: Tensor) -> Tensor:
@@ -44,7 +46,7 @@ def affine_map(points: Tensor, angle: Tensor, shear: Tensor, scale: Tensor, left
     zoom = 1 / (1 + scale)
     linear = torch.stack([torch.stack([cos, cos * slope - sin], 1), torch.stack([sin, sin * slope + cos], 1)], 1)
     # x and y go from -1 to 1 whatever the sides are; angles are right between equal units.
-    units = torch.tensor([[1, height / width], [width / height, 1]], device=points.device)
+    units = constant(((1, height / width), (width / height, 1)), points.device)
     linear = linear * zoom.view(-1, 1, 1) * units
     shift = torch.stack([left * 2 / width, up * 2 / height], 1).unsqueeze(2)
     matrix = torch.cat([linear, linear @ shift], 2)

@@ -10,6 +10,7 @@ class Augmentation(ABC):
     """A random change of every image of a batch."""
 
     strengths: tuple[str, ...] = ()  # the arguments that are all 0 where nothing changes
+    on_cpu = False  # whether its generator must be the CPU's
 
     @abstractmethod
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -17,5 +18,5 @@ class Augmentation(ABC):
 
 
 def uniform(batch: int, generator: torch.Generator, low: float = 0, high: float = 1) -> Tensor:
-    """A number for each image: float32 [B, 1, 1, 1], on the CPU."""
-    return torch.rand(batch, 1, 1, 1, generator=generator) * (high - low) + low
+    """A number for each image: float32 [B, 1, 1, 1], where the generator is."""
+    return torch.rand(batch, 1, 1, 1, generator=generator, device=generator.device) * (high - low) + low

@@ -1,4 +1,5 @@
 import math
+from functools import cache
 from typing import Annotated
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from emnist.checks import NonNegative
 from emnist.data.augmentation.geometry import Geometry
+from emnist.data.constant import constant
 
 
 class Elastic(Geometry):
@@ -24,16 +26,18 @@ class Elastic(Geometry):
 
     def warp(self, points: Tensor, generator: torch.Generator) -> Tensor:
         batch, height, width, _ = points.shape
-        rows, columns = self.smoothing(height), self.smoothing(width)
-        noise = torch.randn(batch, 2, rows.shape[1], columns.shape[1], generator=generator)
-        rows, columns, noise = (part.to(points.device) for part in (rows, columns, noise))
+        rows, columns = (smoothing(size, self.sigma, points.device) for size in (height, width))
+        shape = batch, 2, rows.shape[1], columns.shape[1]
+        noise = torch.randn(shape, generator=generator, device=generator.device).to(points.device)
         pixels = rows @ (noise @ columns.T)  # [B, 2, H, W]
-        units = torch.tensor([2 / width, 2 / height], device=points.device) * self.displacement
+        units = constant((2 / width, 2 / height), points.device) * self.displacement
         return points + pixels.permute(0, 2, 3, 1) * units
 
-    def smoothing(self, size: int) -> Tensor:
-        """Weights of the random numbers at each pixel of a side, of which the squares add up to 1: [size, numbers]."""
-        margin = 3  # numbers beyond each edge
-        places = torch.arange(-margin, math.ceil(size / self.sigma) + margin) * self.sigma
-        weights = (-(torch.arange(size).unsqueeze(1) - places).square() / (2 * self.sigma**2)).exp()
-        return weights / weights.norm(dim=1, keepdim=True)
+
+@cache
+def smoothing(size: int, sigma: float, device: torch.device) -> Tensor:
+    """Weights of the random numbers at each pixel of a side, of which the squares add up to 1: [size, numbers]."""
+    margin = 3  # numbers beyond each edge
+    places = torch.arange(-margin, math.ceil(size / sigma) + margin) * sigma
+    weights = (-(torch.arange(size).unsqueeze(1) - places).square() / (2 * sigma**2)).exp()
+    return (weights / weights.norm(dim=1, keepdim=True)).to(device)

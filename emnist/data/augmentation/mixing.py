@@ -15,6 +15,8 @@ class Mixing(ABC):
     nearly all; at 0, images stay as they are.
     """
 
+    on_cpu = True
+
     def __init__(self, num_classes: int, alpha: NonNegative):
         self.num_classes, self.alpha = num_classes, alpha
 

@@ -17,6 +17,6 @@ class Noise(Augmentation):
         self.sigma = sigma
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        noise = torch.randn(images.shape, generator=generator)
+        noise = torch.randn(images.shape, generator=generator, device=generator.device)
         noise *= uniform(len(images), generator) * self.sigma
         return noise.to(images.device).add_(images).clamp_(0, INK)

@@ -21,7 +21,8 @@ class Perspective(Geometry):
         self.tilt = tilt
 
     def warp(self, points: Tensor, generator: torch.Generator) -> Tensor:
-        slope = (torch.rand(len(points), 1, 1, 2, generator=generator) * 2 - 1) * self.tilt
+        uniform = torch.rand(len(points), 1, 1, 2, generator=generator, device=generator.device)
+        slope = (uniform * 2 - 1) * self.tilt
         slope = slope.to(points.device)
         # The inverse of p / (1 - slope · p). Points that other kinds have moved behind the viewer go far outside.
         return points / (1 + (points * slope).sum(3, keepdim=True)).clamp_min(1e-3)

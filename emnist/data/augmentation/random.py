@@ -19,6 +19,8 @@ class Random(Augmentation):
     does, from nothing to its limit.
     """
 
+    on_cpu = True  # which chooses the images of each kind
+
     def __init__(self, count: Count, strength: Share, kinds: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]):
         if count > len(kinds):
             raise ValueError(f"count={count}: must be at most the number of kinds, {len(kinds)}")
