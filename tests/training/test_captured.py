@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from emnist.data.augmentation import build_augmentation
 from emnist.models import build_model
 from emnist.training import captured, fit
+from emnist.training.averaging import build_average
 from emnist.training.captured import Captured, capture_steps, train_whole_epochs, why_not_optimizer
 from emnist.training.classifier import Classifier
 from emnist.training.optimization import build_optimizer
@@ -106,7 +107,8 @@ def test_an_epoch_has_the_logits_and_losses_of_all_images():
     logits, labels, loss_sum = Captured(model, bf16=False).run_epoch(loader)
     assert labels.tolist() == loader.order().tolist()
     assert logits.shape == (100, 100)
-    losses = [model.training_loss(part, own, part) for part, own in zip(logits.split(32), labels.split(32), strict=True)]
+    parts = zip(logits.split(32), labels.split(32), strict=True)
+    losses = [model.training_loss(part, own, part) for part, own in parts]
     assert loss_sum.item() == pytest.approx(sum(loss.item() for loss in losses))
 
 
@@ -207,6 +209,7 @@ def reason(
     strategy = object.__new__(SingleDeviceStrategy)
     strategy._root_device = torch.device(device)
     model = classifier(config["optimizer"])
+    model.average = build_average(model.network, **config["averaging"])
     if unfreeze is not None:
         model.tuning = SimpleNamespace(unfreeze_epoch=unfreeze)
     data = SimpleNamespace(augmentation=build_augmentation(47, **config["augmentation"]))
@@ -225,7 +228,8 @@ def test_what_has_no_graph():
     assert reason("augmentation=mixup") == "augmentation.name=mixup"
     assert reason("augmentation=random") == "augmentation.name=random"
     assert reason(unfreeze=2) == "init.unfreeze_epoch trains other weights later"
-    assert reason("+scheduler.interval=step") == "scheduler.interval=step"
+    assert reason("scheduler.interval=step") == "scheduler.interval=step"
+    assert reason("averaging=ema") == "averaging.name=ema"
     assert reason("optimizer=sgd", "optimizer.fused=false") == "optimizer.name=SGD takes fused=true and dampening=0"
 
 
