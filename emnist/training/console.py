@@ -72,6 +72,16 @@ def quiet_lightning() -> None:
     warnings.filterwarnings("ignore", module="lightning.*", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
 
 
+def accuracy_of(result: "Result") -> str:
+    """The test accuracy with the 95% interval that the number of test images gives it: 89.24% [88.32, 90.09]."""
+    from emnist.analysis.statistics import wilson_interval
+
+    if result.test_accuracy is None:
+        return "–"
+    low, high = wilson_interval(result.test_accuracy * result.data.test, result.data.test)
+    return f"{result.test_accuracy:.2%} [{100 * low:.2f}, {100 * high:.2f}]"
+
+
 def print_result(result: "Result", folder: Path) -> None:
     """Print the outcome of a run: a short table, and its folder."""
     from rich.console import Console
@@ -83,7 +93,7 @@ def print_result(result: "Result", folder: Path) -> None:
     table = Table(show_header=False)
     table.add_column(justify="right")
     table.add_column(style="bold", no_wrap=True)
-    table.add_row("test accuracy", shown(result.test_accuracy, ".2%"))
+    table.add_row("test accuracy", accuracy_of(result))
     table.add_row("test loss", shown(result.test_loss, ".4f"))
     table.add_row("validation accuracy", shown(result.val_accuracy, ".2%"))
     table.add_row("best epoch", f"{shown(result.best_epoch, 'd')} of {result.epochs} ({result.stopped})")
