@@ -1,3 +1,6 @@
+from omegaconf import OmegaConf
+
+from emnist.models import build_model
 from tests.fixtures.configuration import configure
 
 
@@ -22,3 +25,12 @@ def test_experiments_are_the_reports():
     for config in (cnn, first, resnet):
         assert (config.optimizer.name, config.model.batch_norm) == ("Adam", True)
         assert (config.scheduler.name, config.regularization.name) == ("CosineAnnealingLR", "none")
+
+
+def test_the_record_is_fixed_beforehand_and_small():
+    record = configure("experiment=record")
+    assert record.patience is None  # trains all of its epochs
+    model = OmegaConf.to_container(record.model)
+    network = build_model(num_classes=47, **model)
+    assert sum(parameter.numel() for parameter in network.parameters()) < 500_000
+    assert (record.scheduler.interval, record.averaging.name, record.loss.label_smoothing) == ("step", "ema", 0.1)

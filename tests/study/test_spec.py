@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 from emnist.command import CONF
 from emnist.data.augmentation import build_augmentation
 from emnist.errors import UserError
+from emnist.runs.identity import cell_id
 from emnist.study.overrides import merge
 from emnist.study.spec import read_study
 from tests.fixtures.configuration import configure
@@ -154,3 +155,18 @@ def test_the_study_of_augmentation():
         assert len({str(one) for one in composed}) == 3
         for one in composed:
             assert build_augmentation(47, **OmegaConf.to_container(one)) is not None
+
+
+def test_the_study_of_the_record():
+    """Its values compose; the first of each factor is the reference, and every other one differs from it."""
+    config = OmegaConf.load(CONF / "study" / "record.yaml")
+    study = read_study("record", OmegaConf.to_container(config.study), 5)
+    reference = OmegaConf.to_container(configure(*study.reference), resolve=True)
+    assert (reference["model"]["name"], reference["patience"]) == ("compact", None)
+    for values in study.factors.values():
+        cells = [
+            cell_id(OmegaConf.to_container(configure(*merge(study.reference, value.set)), resolve=True))
+            for value in values.values()
+        ]
+        assert cells[0] == cell_id(reference)
+        assert len(set(cells)) == len(cells)
