@@ -56,8 +56,8 @@ def test_default_folder_is_below_outputs(command, small, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["model=vit"], "model=vit: unknown; choose one of cnn, mlp, resnet"),
-        (["optimizer=lion"], "optimizer=lion: unknown; choose one of adam, rmsprop, sgd"),
+        (["model=vit"], "model=vit: unknown; choose one of cnn, mlp, resnet, vgg5_spinal, wavemix_lite"),
+        (["optimizer=lion"], "optimizer=lion: unknown; choose one of adam, adamw, rmsprop, sgd"),
         (["experiment=best"], "experiment=best: unknown; choose one of cnn_baseline"),
         (["model.activation=gelu"], "model.activation=gelu: unknown; choose one of relu, elu, leaky"),
         ([ALONE, "data.split=cursive"], "data.split=cursive: unknown; choose one of balanced, bymerge"),

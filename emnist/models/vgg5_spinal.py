@@ -16,11 +16,11 @@ class SpinalHead(nn.Module):
 
     def __init__(self, features: int, num_classes: int, layers: int, neurons: int, dropout: float):
         super().__init__()
-        self.half = features // 2
+        self.middle = middle = features // 2
         self.layers = nn.ModuleList(
             nn.Sequential(
                 nn.Dropout(dropout),
-                nn.Linear(self.half + (neurons if layer > 0 else 0), neurons),
+                nn.Linear(middle + (neurons if layer > 0 else 0), neurons),
                 nn.BatchNorm1d(neurons),
                 nn.ReLU(inplace=True),
             )
@@ -31,7 +31,7 @@ class SpinalHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         outputs: list[Tensor] = []
         for i, layer in enumerate(self.layers):
-            half = features[:, self.half :] if i % 2 else features[:, : self.half]
+            half = features[:, self.middle :] if i % 2 else features[:, : self.middle]
             outputs.append(layer(torch.cat([half, *outputs[-1:]], 1)))
         return self.output(torch.cat(outputs, 1))
 
@@ -89,7 +89,8 @@ class VGG5Spinal(nn.Module):
     @property
     def feature_maps(self) -> nn.Module:
         """The layer whose output are the last feature maps, before their resolution is halved once more."""
-        return self.stages[-1][-2]
+        *_, last, _ = self.stages[-1].children()
+        return last
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.stages(images).flatten(1))
