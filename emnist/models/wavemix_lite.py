@@ -15,6 +15,8 @@ class HaarTransform(nn.Module):
     Shapes: float [B, channels, H, W], H and W even → float [B, 4 channels, H / 2, W / 2], of the same sum of squares.
     """
 
+    filters: Tensor
+
     def __init__(self, channels: int):
         super().__init__()
         haar = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
