@@ -46,7 +46,7 @@ def write(readers: Sequence["Reader"], arguments: argparse.Namespace) -> None:
     """Write the page and say what is in it. Raises UserError if no network fits into it."""
     from emnist.inference.page import pad_page
 
-    left_out = [reader.left_out for reader in readers if not (reader.fits or arguments.all)]
+    left_out = [reader.left_out for reader in readers if not reader.is_in_page(arguments.all)]
     if len(left_out) == len(readers):
         raise UserError("; ".join(left_out))
     page = pad_page(readers, everything=arguments.all)
@@ -62,7 +62,7 @@ def serve(readers: Sequence["Reader"], arguments: argparse.Namespace) -> None:
     from emnist.inference.server import build_server
 
     page = pad_page(readers, everything=arguments.all, served=True)
-    here = [] if arguments.all else [reader for reader in readers if not reader.fits]
+    here = [reader for reader in readers if not reader.is_in_page(arguments.all)]
     with build_server(page, here, arguments.port) as server:
         address = "http://{}:{}/".format(*server.server_address)
         print(f"{address} (Ctrl-C ends it)", flush=True)

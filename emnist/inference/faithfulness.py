@@ -63,7 +63,7 @@ def randomized(classifier: TrainedClassifier, seed: int) -> TrainedClassifier:
     network = copy.deepcopy(classifier.network)
     with torch.no_grad():
         for layer in network.modules():
-            if isinstance(layer, nn.Linear | nn.Conv2d):
+            if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
                 weight = layer.weight.cpu()
                 shuffled = weight.flatten()[torch.randperm(weight.numel(), generator=generator)]
                 layer.weight.copy_(shuffled.view_as(weight))

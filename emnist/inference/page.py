@@ -55,6 +55,7 @@ class Reader:
     result: Result | None  # None: the run is unfinished
     weights: int
     fits: bool  # into the page with the others, in full precision
+    computable: bool = True  # by network.js
 
     @property
     def name(self) -> str:
@@ -64,8 +65,16 @@ class Reader:
     def where(self) -> str:
         return "/".join(self.folder.parts[-2:])
 
+    def is_in_page(self, everything: bool) -> bool:
+        return self.fits or (everything and self.computable)
+
     @property
     def left_out(self) -> str:
+        if not self.computable:
+            return (
+                f"{self.name} ({self.where}): left out, the page can't compute its layers;"
+                " python -m emnist.demo without --out shows it, computed by Python"
+            )
         return (
             f"{self.name} ({self.where}): left out, its {self.weights:,} weights are too many for"
             " the page; python -m emnist.demo --all puts them in, in half precision"
@@ -83,8 +92,10 @@ def load_readers(folders: Sequence[str | Path]) -> list[Reader]:
         classifier = load_reader(folder)
         weights = sum(parameter.numel() for parameter in classifier.network.parameters())
         result = RunFolder(folder).read_result()
-        readers.append(Reader(Path(folder).resolve(), classifier, result, weights, weights <= room))
-        room -= weights if weights <= room else 0
+        computable = is_computable(classifier.network)
+        fits = computable and weights <= room
+        readers.append(Reader(Path(folder).resolve(), classifier, result, weights, fits, computable))
+        room -= weights if fits else 0
     return readers
 
 
@@ -99,18 +110,18 @@ def pad_fragment(readers: Sequence[Reader]) -> str:
 def pad_page(readers: Sequence[Reader], everything: bool = False, served: bool = False) -> str:
     """The pad as a page of its own.
 
-    With `everything`, a reader that doesn't fit is put in nevertheless, in half precision; with `served`, the page
-    asks emnist.inference.server what it reads.
+    With `everything`, a reader that is too large is put in nevertheless, in half precision; with `served`, the page
+    asks emnist.inference.server what those read that are not in it.
     """
     return _render("page.html", readers, everything, served)
 
 
 def _render(template: str, readers: Sequence[Reader], everything: bool = False, served: bool = False) -> str:
-    shown = [reader for reader in readers if reader.fits or everything or served]
+    shown = [reader for reader in readers if reader.is_in_page(everything) or served]
     twice = {name for name, times in Counter(reader.name for reader in shown).items() if times > 1}
     networks = [
         describe_network(reader.classifier, half=not reader.fits)
-        if reader.fits or everything
+        if reader.is_in_page(everything)
         else {"classes": reader.classifier.classes}
         for reader in shown
     ]
@@ -140,7 +151,9 @@ def describe_reader(reader: Reader, is_one_of_several: bool, everything: bool) -
         lines.append(result.data.description)
     if result is None or result.temperature is None:
         lines.append("percentages not calibrated")
-    if not reader.fits:
+    if not reader.computable:
+        lines.append("computed by Python")
+    elif not reader.fits:
         lines.append(f"too large for the page: {'weights in half precision' if everything else 'computed by Python'}")
     return {"name": reader.name, "accuracy": accuracy, "lines": lines}
 
@@ -207,6 +220,16 @@ def steps(network: nn.Module) -> list[nn.Module]:
         elif not isinstance(module, IDLE):
             found.append(module)
     return found
+
+
+def is_computable(network: nn.Module) -> bool:
+    """Whether network.js can compute it."""
+    try:
+        for module in steps(network):
+            describe_layer(module, [])
+    except UserError:
+        return False
+    return True
 
 
 def leaves(module: nn.Module) -> Iterator[nn.Module]:

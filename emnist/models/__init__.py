@@ -7,8 +7,17 @@ from emnist.models.compact import Compact
 from emnist.models.layers import GREY_28, ImageShape
 from emnist.models.mlp import MLP
 from emnist.models.resnet import ResNet
+from emnist.models.vgg5_spinal import VGG5Spinal
+from emnist.models.wavemix_lite import WaveMixLite
 
-MODELS: dict[str, type[nn.Module]] = {"mlp": MLP, "cnn": CNN, "resnet": ResNet, "compact": Compact}
+MODELS: dict[str, type[nn.Module]] = {
+    "mlp": MLP,
+    "cnn": CNN,
+    "resnet": ResNet,
+    "compact": Compact,
+    "vgg5_spinal": VGG5Spinal,
+    "wavemix_lite": WaveMixLite,
+}
 
 
 def build_model(name: str, num_classes: int, image_shape: ImageShape = GREY_28, **hyperparameters) -> nn.Module:

@@ -7,7 +7,14 @@ from emnist.analysis.collection import Cell
 from emnist.analysis.study_result import Difference, Estimate, Row, StudyResult
 from emnist.analysis.verdict import EQUAL, UNDECIDED
 
-MODELS = {"mlp": "MLP", "cnn": "CNN", "resnet": "ResNet", "compact": "Compact"}  # in the order of a report
+MODELS = {  # in the order of a report
+    "mlp": "MLP",
+    "cnn": "CNN",
+    "resnet": "ResNet",
+    "compact": "Compact",
+    "vgg5_spinal": "VGG-5 (Spinal FC)",
+    "wavemix_lite": "WaveMix-Lite",
+}
 CLAIMED = {"better": "higher", "worse": "lower", "not better": "not higher", "no different": "equal"}
 ONE_RUN = "One run per value shows nothing about another training, so there are no verdicts about the settings."
 
@@ -17,7 +24,7 @@ def model_name(model: str) -> str:
 
 
 def in_order(name: str) -> tuple[int, str]:
-    """Sort key: the models of the reference report first, in its order, then the others by name."""
+    """Sort key: these models first, in this order, then others by name."""
     return {model: i for i, model in enumerate(MODELS)}.get(name, len(MODELS)), name
 
 

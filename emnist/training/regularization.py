@@ -27,7 +27,8 @@ class Penalty:
 
     def __init__(self, term: Term, network: nn.Module, strength: NonNegative):
         self.term, self.strength = term, strength
-        self.weights = [m.weight for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+        kinds = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
+        self.weights = [m.weight for m in network.modules() if isinstance(m, kinds)]
 
     def __call__(self) -> Tensor:
         terms = [self.term.value(weight) for weight in self.weights if weight.requires_grad]

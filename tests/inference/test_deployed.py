@@ -17,7 +17,7 @@ def test_the_program_predicts_as_the_classifier(model, characters):
         images = characters.test_images[:batch]
         expected = classifier.predict(images)
         assert torch.allclose(predict(images), expected, atol=1e-6)
-    assert expected.std(0).max() > 0.01  # images do make a difference
+    assert expected.std(0).max() > 0.001  # images do make a difference
     assert deployed.__file__.encode() not in content  # nor any other path of this machine
 
 

@@ -13,6 +13,7 @@ from emnist.inference import page
 from emnist.inference.load import TrainedClassifier, load_run
 from emnist.inference.page import Reader, describe_network, find_examples, load_readers, pad_fragment, pad_page
 from emnist.models import build_model
+from tests.fixtures.networks import untrained
 from tests.fixtures.runs import make_run
 
 
@@ -52,6 +53,20 @@ def test_a_layer_the_page_can_not_compute():
         describe_network(TrainedClassifier(network, tuple("abc"), 0, 1))
     with pytest.raises(UserError, match="^BatchNorm2d: the page can't compute this layer"):
         describe_network(TrainedClassifier(nn.Sequential(nn.BatchNorm2d(1), nn.Flatten()), tuple("abc"), 0, 1))
+
+
+@pytest.mark.parametrize("model", ["vgg5_spinal", "wavemix_lite"])
+def test_a_network_that_the_page_can_not_compute_is_left_out_or_served(model, trained_small):
+    (small,) = load_readers([trained_small])
+    classifier = untrained(model)
+    assert not page.is_computable(classifier.network)
+    reader = replace(small, classifier=classifier, fits=False, computable=False)
+    html = pad_page([small, reader], everything=True)
+    assert html.count('class="card"') == 1
+    assert f"{reader.name} ({reader.where}): left out, the page can&#39;t compute its layers" in html
+    html = pad_page([small, reader], served=True)
+    assert html.count('class="card"') == 2
+    assert "computed by Python" in html
 
 
 def test_room_goes_to_the_first_that_fit(monkeypatch, trained, trained_small):

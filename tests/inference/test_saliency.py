@@ -14,6 +14,8 @@ from emnist.models import build_model
 MLP = {"name": "mlp", "hidden_layers": 2, "neurons": 16, "activation": "elu", "dropout": 0.2}
 CNN = {"name": "cnn", "filters": [4, 8], "kernel_sizes": [3, 3], "activation": "leaky"}
 RESNET = {"name": "resnet", "blocks": [1, 1], "filters": [4, 8], "kernel_size": 3}
+VGG = {"name": "vgg5_spinal", "filters": [4, 8], "convolutions": [1, 2], "neurons": 16}
+WAVEMIX = {"name": "wavemix_lite", "channels": 8, "blocks": 2}
 
 
 def classifier_of(model: dict) -> TrainedClassifier:
@@ -24,7 +26,7 @@ def classifier_of(model: dict) -> TrainedClassifier:
     return TrainedClassifier(network, tuple(map(str, range(47))), 0.17, 0.33)
 
 
-@pytest.mark.parametrize("model", [MLP, CNN, RESNET], ids=lambda model: model["name"])
+@pytest.mark.parametrize("model", [MLP, CNN, RESNET, VGG, WAVEMIX], ids=lambda model: model["name"])
 def test_a_map_for_each_image(model, characters):
     classifier, images = classifier_of(model), characters.test_images[:300]
     maps = heat_maps(classifier, images)

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from emnist.errors import UserError
-from emnist.models import build_model
+from emnist.models import MODELS, build_model
 from emnist.models.layers import ACTIVATIONS, Dropout, find_activation, initialize
 
 IMAGES = torch.randn(4, 1, 28, 28)
@@ -107,7 +107,7 @@ def test_initial_weights_fit_the_activation(activation, gain):
 @pytest.mark.parametrize(
     ("name", "hyperparameters", "message"),
     [
-        ("vit", {}, "model.name=vit: unknown; choose one of mlp, cnn, resnet, compact"),
+        ("vit", {}, "model.name=vit: unknown; choose one of mlp, cnn, resnet, compact, vgg5_spinal, wavemix_lite"),
         ("cnn", {"activation": "gelu"}, "model.activation=gelu: unknown; choose one of relu, elu, leaky"),
         (
             "cnn",
@@ -136,7 +136,7 @@ def test_invalid_hyperparameters_are_named(name, hyperparameters, message):
 SHAPES = [(3, 32, 32), (1, 16, 16), (3, 20, 33), (1, 64, 64)]
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet", "compact"])
+@pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_images_of_any_shape(name, shape):
     network = build_model(name, 5, shape)

@@ -146,6 +146,17 @@ def test_dropout_keeps_the_expectation():
     assert Dropout(0).train()(ones) is ones
 
 
+def test_dropout_of_feature_maps_is_independent_and_keeps_their_order_in_memory():
+    torch.manual_seed(0)
+    maps = torch.ones(50, 6, 20, 10).to(memory_format=torch.channels_last)
+    dropped = Dropout(0.25).train()(maps)
+    assert dropped.shape == maps.shape
+    assert dropped.is_contiguous(memory_format=torch.channels_last)
+    assert dropped.unique().tolist() == pytest.approx([0, 4 / 3])
+    for dims in ((1, 2, 3), (0, 2, 3), (0, 1, 3), (0, 1, 2)):
+        assert (dropped.mean(dims) - 1).abs().max() < 0.1
+
+
 def test_elu_is_torchs():
     tiny = torch.logspace(-8, 0, 50)
     x = torch.cat([torch.linspace(-90, 90, 2001), tiny, -tiny, torch.zeros(1)])

@@ -237,11 +237,15 @@ def test_threads(small, tmp_path):
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet"])
+@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet", "vgg5_spinal", "wavemix_lite"])
 def test_two_steps_of_training_change_every_weight(model, glyphs, tmp_path):
     overrides = [*glyphs, f"model={model}", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
     if model == "resnet":
         overrides += ["model.filters=[4,8,8]", "model.kernel_size=3", "model.blocks=[1,1,1]"]
+    elif model == "vgg5_spinal":
+        overrides += ["model.filters=[4,8]", "model.convolutions=[1,2]", "model.neurons=16"]
+    elif model == "wavemix_lite":
+        overrides += ["model.channels=8", "model.blocks=2"]
     train_in(tmp_path, *overrides, "optimizer.lr=0.5", "trainer.precision=32-true")
     torch.manual_seed(0)
     about = torch.load(tmp_path / "checkpoints/best.ckpt", weights_only=True)["about"]

@@ -133,15 +133,11 @@ def test_dropout_may_differ_though_it_moves_the_layers_of_an_mlp(tmp_path):
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet", "compact"])
+@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet", "compact", "vgg5_spinal", "wavemix_lite"])
 def test_frozen_features_stay_as_they_are(model, glyphs, tmp_path):
-    small = {
-        "mlp": MODELS["mlp, elu"],
-        "cnn": MODELS["cnn, leaky"],
-        "resnet": MODELS["resnet"],
-        "compact": MODELS["compact"],
-    }[model]
-    save(tmp_path / "source" / "checkpoints" / "best.ckpt", {**small, "batch_norm": True}, "0123")
+    small = {**MODELS, "mlp": MODELS["mlp, elu"], "cnn": MODELS["cnn, leaky"]}[model]
+    switch = {"batch_norm": True} if small["name"] in ("mlp", "cnn", "resnet") else {}
+    save(tmp_path / "source" / "checkpoints" / "best.ckpt", {**small, **switch}, "0123")
     keys = [f"model.{key}={str(value).replace(' ', '')}" for key, value in small.items() if key != "name"]
     start = ["init=run", f"init.run={tmp_path / 'source'}", "init.freeze=features", "trainer.max_epochs=1"]
     options = ["optimizer.lr=0.1", "regularization=l1", "trainer.accelerator=cpu", "+trainer.limit_train_batches=3"]
