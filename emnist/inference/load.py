@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
+from zipfile import ZipFile
 
 import numpy as np
 import torch
@@ -149,8 +150,17 @@ def load_reader(folder: str | Path) -> TrainedClassifier:
 
 
 def read_checkpoint(path: Path, device: Any = "cpu") -> dict[str, Any]:
-    """Tensors and plain values, nothing that could run code. Raises UserError for a file with anything else."""
+    """Tensors and plain values, nothing that could run code.
+
+    Raises UserError for a file with anything else, and for one that is not as it was written: by its SHA-256 if the run
+    has stored it, else by the CRC-32 of its parts, which torch.load doesn't look at.
+    """
+    run = RunFolder(path.parent.parent)
+    known = run.verify(path)
     try:
+        if not known and (part := ZipFile(path).testzip()) is not None:
+            raise ValueError(f"CRC-32 of {part}")
         return torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch, pickle and zipfile raise various exceptions for truncated or altered files
-        raise UserError(f"{path}: not a checkpoint of this project, or damaged") from error
+        remedy = f"; {run.remedy(path)}" if path in (run.best, run.last) else ""
+        raise UserError(f"{path}: not a checkpoint of this project, or damaged{remedy}") from error
