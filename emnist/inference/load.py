@@ -19,6 +19,8 @@ from emnist.models import build_model
 from emnist.models.layers import GREY_28, ImageShape
 from emnist.runs.folder import RunFolder
 
+FOLDER = 0x10  # attribute in a zip file
+
 
 class TrainedClassifier:
     """The best network of a run, with its classes, the normalisation it was trained with, and its temperature."""
@@ -153,14 +155,21 @@ def read_checkpoint(path: Path, device: Any = "cpu") -> dict[str, Any]:
     """Tensors and plain values, nothing that could run code.
 
     Raises UserError for a file with anything else, and for one that is not as it was written: by its SHA-256 if the run
-    has stored it, else by the CRC-32 of its parts, which torch.load doesn't look at.
+    has stored it, else by the CRC-32 of its parts.
     """
     run = RunFolder(path.parent.parent)
     known = run.verify(path)
     try:
-        if not known and (part := ZipFile(path).testzip()) is not None:
-            raise ValueError(f"CRC-32 of {part}")
+        if not known:
+            _check_parts(path)
         return torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch, pickle and zipfile raise various exceptions for truncated or altered files
         remedy = f"; {run.remedy(path)}" if path in (run.best, run.last) else ""
         raise UserError(f"{path}: not a checkpoint of this project, or damaged{remedy}") from error
+
+
+def _check_parts(path: Path) -> None:
+    """Raises ValueError for a damaged file. torch.load doesn't look at CRC-32, and reads parts that are folders."""
+    with ZipFile(path) as file:
+        if file.testzip() is not None or any(part.external_attr & FOLDER for part in file.infolist()):
+            raise ValueError("its parts are not as they were written")
