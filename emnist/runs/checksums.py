@@ -9,6 +9,8 @@ from emnist.atomic import write_bytes
 from emnist.errors import UserError
 from emnist.runs.stored import Stored
 
+LIST = "checksums.json"
+
 
 class Checksums(Stored):
     """Contents of checksums.json: the SHA-256 that each file beside it may have.
@@ -30,7 +32,7 @@ class Checksums(Stored):
 
     @classmethod
     def _beside(cls, path: Path) -> "Checksums":
-        listed = _list_beside(path)
+        listed = path.with_name(LIST)
         return (cls.read(listed) if listed.exists() else None) or cls(files={})
 
 
@@ -39,7 +41,7 @@ def write_listed(path: Path, content: bytes | memoryview) -> None:
     there = [sha256(path)] if path.exists() else []
     sums = Checksums._beside(path)
     sums.files[path.name] = list(dict.fromkeys([*there, hashlib.sha256(content).hexdigest()]))
-    sums.write(_list_beside(path))
+    sums.write(path.with_name(LIST))
     write_bytes(path, content)
 
 
@@ -65,7 +67,3 @@ def verify(path: Path, listed: Callable[[], Sequence[str]], remedy: str) -> bool
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _list_beside(path: Path) -> Path:
-    return path.with_name("checksums.json")
