@@ -34,6 +34,7 @@ class RunFolder:
         self.augmentation = self.path / "augmentation.json"
         self.result = self.path / "result.json"
         self.failure = self.path / "failure.json"
+        self._verified: dict[Path, tuple[tuple[int, ...], bool]] = {}  # a report reads some files ten times
 
     def figure(self, name: str) -> Path:
         return self.path / "figures" / f"{name}.png"
@@ -157,7 +158,12 @@ class RunFolder:
 
         Raises UserError for a damaged file.
         """
-        return verify(path, lambda: self._listed(path), self.remedy(path))
+        stamp = _stamp(path)
+        known = self._verified.get(path)
+        if known is None or known[0] != stamp:
+            known = stamp, verify(path, lambda: self._listed(path), self.remedy(path))
+            self._verified[path] = known
+        return known[1]
 
     def remedy(self, path: Path) -> str:
         """What to do about a damaged file of the run."""
@@ -182,3 +188,11 @@ class RunFolder:
                 return [arrays[name] for name in names]
         except Exception as error:  # zipfile, zlib and numpy raise various exceptions
             raise UserError(f"{path}: damaged ({type(error).__name__}); {self.remedy(path)}") from error
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes with the file; empty without one."""
+    if not path.exists():
+        return ()
+    stat = path.stat()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size

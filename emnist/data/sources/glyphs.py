@@ -66,7 +66,7 @@ def _load(root: Path, seed: int, train_per_class: int, test_per_class: int) -> D
         images = draw(train_per_class + test_per_class, seed)
         train, test = (part.flatten(0, 1).contiguous() for part in images.split([train_per_class, test_per_class]))
         arrays = {"train": train.numpy(), "test": test.numpy()}
-        write_atomically(path, lambda file: np.savez(file, **arrays, sha256=_sha256(arrays)))  # type: ignore[arg-type]
+        write_atomically(path, lambda file: np.savez(file, **arrays, sha256=_sha256(arrays)))
     else:
         train, test = kept
     train_labels, test_labels = (torch.arange(len(MERGED)).repeat(n) for n in (train_per_class, test_per_class))
