@@ -194,7 +194,7 @@ def test_no_space_for_a_checkpoint(command, small, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert code != 0
     assert ".ckpt: can't be written (File too large)" in error_line(err)
-    assert not list((tmp_path / "full" / "checkpoints").iterdir())
+    assert [path.name for path in (tmp_path / "full" / "checkpoints").iterdir()] == ["checksums.json"]
 
 
 def test_unexpected_errors_keep_their_traceback_in_the_log(command, small, tmp_path, monkeypatch):
