@@ -51,10 +51,10 @@ def spread(run: Path, study: Path) -> None:
         for fold, name in enumerate(names):
             copy = RunFolder(shutil.copytree(run, study / "mlp" / f"{cell}" / name))
             result.config["data"]["fold"] = fold
-            copy.write_result(result)
             other = random.rand(len(label)) < 0.02 * random.rand()
             predicted = np.where(other, random.randint(0, 47, len(label)), best)
             copy.write_predictions(label=label, predicted=predicted, probabilities=probabilities)
+            copy.write_result(result.model_copy(update={"checksums": copy.checksums()}))
     factor = PlannedFactor(name="cell", reference="mlp/0", chosen=None, values=values)
     plan = Plan(study="mlp", mode="around", runs=names, reference="mlp/0", overrides=[], factors=[factor])
     plan.write(study / "mlp.json")

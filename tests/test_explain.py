@@ -6,6 +6,7 @@ import emnist
 from emnist import explain
 from emnist.runs.folder import RunFolder
 from tests.fixtures.commands import run_command
+from tests.fixtures.runs import change_result
 
 
 @pytest.fixture
@@ -75,8 +76,7 @@ def test_a_run_without_a_result(run, finished):
 
 
 def test_other_images_than_the_run_was_tested_on(run, finished):
-    path = finished / "result.json"
-    path.write_text(path.read_text().replace('"glyph_seed": 0', '"glyph_seed": 1'))
+    change_result(finished / "result.json", '"glyph_seed": 0', '"glyph_seed": 1')
     code, _, err = run(finished)
     assert code == 1
     assert "are not the images of the run" in err[0]

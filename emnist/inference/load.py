@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
+from zipfile import ZipFile
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from emnist.inference.views import VIEWS, views
 from emnist.models import build_model
 from emnist.models.layers import GREY_28, ImageShape
 from emnist.runs.folder import RunFolder
+
+FOLDER = 0x10  # attribute in a zip file
 
 
 class TrainedClassifier:
@@ -164,8 +167,24 @@ def load_reader(folder: str | Path) -> TrainedClassifier:
 
 
 def read_checkpoint(path: Path, device: Any = "cpu") -> dict[str, Any]:
-    """Tensors and plain values, nothing that could run code. Raises UserError for a file with anything else."""
+    """Tensors and plain values, nothing that could run code.
+
+    Raises UserError for a file with anything else, and for one that is not as it was written: by its SHA-256 if the run
+    has stored it, else by the CRC-32 of its parts.
+    """
+    run = RunFolder(path.parent.parent)
+    known = run.verify(path)
     try:
+        if not known:
+            _check_parts(path)
         return torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch, pickle and zipfile raise various exceptions for truncated or altered files
-        raise UserError(f"{path}: not a checkpoint of this project, or damaged") from error
+        remedy = f"; {run.remedy(path)}" if path in (run.best, run.last) else ""
+        raise UserError(f"{path}: not a checkpoint of this project, or damaged{remedy}") from error
+
+
+def _check_parts(path: Path) -> None:
+    """Raises ValueError for a damaged file. torch.load doesn't look at CRC-32, and reads parts that are folders."""
+    with ZipFile(path) as file:
+        if file.testzip() is not None or any(part.external_attr & FOLDER for part in file.infolist()):
+            raise ValueError("its parts are not as they were written")

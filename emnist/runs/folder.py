@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from emnist.atomic import remove_temporaries, write_atomically, write_bytes, write_text
 from emnist.errors import UserError
 from emnist.runs.augmentation import Movement
+from emnist.runs.checksums import Checksums, sha256, verify
 from emnist.runs.config import is_run_config
 from emnist.runs.result import Failure, Result
 
@@ -33,6 +34,7 @@ class RunFolder:
         self.augmentation = self.path / "augmentation.json"
         self.result = self.path / "result.json"
         self.failure = self.path / "failure.json"
+        self._verified: dict[Path, tuple[tuple[int, ...], bool]] = {}  # a report reads some files ten times
 
     def figure(self, name: str) -> Path:
         return self.path / "figures" / f"{name}.png"
@@ -62,7 +64,10 @@ class RunFolder:
 
     def read_augmentation(self) -> Movement | None:
         """How far the run's augmentation moves images; None if it has none, and for runs from before version 0.6."""
-        return Movement.read(self.augmentation) if self.augmentation.exists() else None
+        if not self.augmentation.exists():
+            return None
+        self.verify(self.augmentation)
+        return Movement.read(self.augmentation)
 
     def read_config(self) -> DictConfig:
         """The configuration that the run started with. Raises UserError if the folder holds no run."""
@@ -78,11 +83,18 @@ class RunFolder:
         return config
 
     def read_metrics(self) -> list[dict[str, float]]:
-        """The rows of metrics.csv, one an epoch, each with the metrics that it has; empty before the first."""
+        """The rows of metrics.csv, one an epoch, each with the metrics that it has; empty before the first.
+
+        Raises UserError for a damaged file.
+        """
         if not self.metrics.exists():
             return []
-        with self.metrics.open(newline="") as file:
-            return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+        self.verify(self.metrics)
+        try:
+            with self.metrics.open(newline="") as file:
+                return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+        except (ValueError, TypeError, csv.Error) as error:
+            raise UserError(f"{self.metrics}: damaged ({error}); {self.remedy(self.metrics)}") from error
 
     def read_best_epoch(self) -> dict[str, float] | None:
         """The row of metrics.csv of the best epoch; None before a result, and if the first epoch diverged."""
@@ -96,14 +108,14 @@ class RunFolder:
 
         None if there are no predictions. Raises UserError for a damaged file.
         """
-        return _read_arrays(self.predictions, names)
+        return self._read_arrays(self.predictions, names)
 
     def read_validation(self) -> list[np.ndarray] | None:
         """True and predicted class of each validation image in the best epoch, int64 [V] each, from validation.npz.
 
         None without validation, and for runs from before version 0.5. Raises UserError for a damaged file.
         """
-        return _read_arrays(self.validation, ("label", "predicted"))
+        return self._read_arrays(self.validation, ("label", "predicted"))
 
     def write_config(self, config: dict[str, Any]) -> None:
         write_text(self.config, OmegaConf.to_yaml(config))
@@ -136,13 +148,51 @@ class RunFolder:
         """Remove temporary files of killed processes."""
         remove_temporaries(self.path)
 
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of the files that are read when the run is complete, by name: for result.json."""
+        files = self.best, self.metrics, self.predictions, self.validation, self.augmentation
+        return {path.name: sha256(path) for path in files if path.exists()}
 
-def _read_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray] | None:
+    def verify(self, path: Path) -> bool:
+        """Whether a file of the run is as it was written; False if that isn't known: for runs before version 0.7.
+
+        Raises UserError for a damaged file.
+        """
+        stamp = _stamp(path)
+        known = self._verified.get(path)
+        if known is None or known[0] != stamp:
+            known = stamp, verify(path, lambda: self._listed(path), self.remedy(path))
+            self._verified[path] = known
+        return known[1]
+
+    def remedy(self, path: Path) -> str:
+        """What to do about a damaged file of the run."""
+        resume = f"python -m emnist.train resume={self.path}"
+        if path == self.last:
+            return f"delete it, then {resume} trains the run from its first epoch on"
+        if path == self.best:
+            return f"delete {path.parent} and result.json, then {resume} trains the run again"
+        return f"delete result.json beside it, then {resume} tests the run again"
+
+    def _listed(self, path: Path) -> list[str]:
+        if path != self.last and (result := self.read_result()) and path.name in result.checksums:
+            return [result.checksums[path.name]]
+        return Checksums.of(path) if path in (self.best, self.last) else []
+
+    def _read_arrays(self, path: Path, names: Sequence[str]) -> list[np.ndarray] | None:
+        if not path.exists():
+            return None
+        self.verify(path)
+        try:
+            with np.load(path) as arrays:
+                return [arrays[name] for name in names]
+        except Exception as error:  # zipfile, zlib and numpy raise various exceptions
+            raise UserError(f"{path}: damaged ({type(error).__name__}); {self.remedy(path)}") from error
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes with the file; empty without one."""
     if not path.exists():
-        return None
-    try:
-        with np.load(path) as arrays:
-            return [arrays[name] for name in names]
-    except Exception as error:  # zipfile, zlib and numpy raise various exceptions
-        remedy = "delete result.json beside it and resume the run to test it again"
-        raise UserError(f"{path}: damaged ({type(error).__name__}); {remedy}") from error
+        return ()
+    stat = path.stat()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -49,6 +49,7 @@ class Result(Stored):
 
     FORMAT: ClassVar[str] = "emnist.result/1"
     REMEDY: ClassVar[str] = "delete it, then resume the run to write it again"
+    SUMMED: ClassVar[str] = "checksums"
 
     test_loss: float | None
     test_accuracy: float | None
@@ -73,6 +74,7 @@ class Result(Stored):
     config: Config
     versions: dict[str, str | None]  # of emnist, its commit, Python and the main libraries
     device: dict[str, str | int]
+    checksums: dict[str, str] = Field(default_factory=dict)  # SHA-256 by file; empty for runs before version 0.7
 
 
 class Failure(Stored):

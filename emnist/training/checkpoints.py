@@ -11,8 +11,8 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 
-from emnist.atomic import write_bytes
 from emnist.inference.load import read_checkpoint
+from emnist.runs.checksums import write_listed
 from emnist.training.classifier import Classifier
 
 
@@ -23,7 +23,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         # Through memory, since torch reports a full disk as an error that doesn't mention it.
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        write_bytes(Path(path), buffer.getbuffer())
+        write_listed(Path(path), buffer.getbuffer())
 
     def load_checkpoint(self, path, map_location="cpu", weights_only=True) -> dict[str, Any]:
         return read_checkpoint(Path(path), map_location)

@@ -8,6 +8,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emnist.errors import UserError
+
 if TYPE_CHECKING:
     from emnist.runs.result import Result
 
@@ -45,8 +47,11 @@ def log_to(path: Path, terminal: bool = True) -> None:
 
 
 def file_handler(path: Path) -> logging.Handler:
-    """Appends lines with the time to a run's log."""
-    file = logging.FileHandler(path)
+    """Appends lines with the time to a run's log. Raises UserError if it can't be written."""
+    try:
+        file = logging.FileHandler(path)
+    except OSError as error:
+        raise UserError(f"{path}: can't be written ({error.strerror or error})") from error
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     return file
 

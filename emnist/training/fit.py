@@ -87,6 +87,8 @@ def prepare(config: dict[str, Any], folder: RunFolder, log: logging.Logger = log
     validate(RunConfig, config)
     config["data"]["root"] = os.path.abspath(directory("data.root", config["data"]["root"]))
     code = versions()
+    if folder.last.exists():
+        folder.verify(folder.best)  # now, not when all epochs are trained
     source = find_source(config["init"], folder.last) if config.get("init") else None
     find_teachers(config.get("loss", {}))  # whose sha256 is written with the configuration
     if first_process():
@@ -118,6 +120,10 @@ def finish(training: Training, stopped: str, device: torch.device, precision: st
     folder = training.folder
     views = config.get("evaluation", {}).get("views", 0)
     tested = test_best_epoch(folder, data, device, views) if recorder.rows else None  # None: diverged in epoch 1
+    if recorder.rows:  # again, since the file of a resumed run may be damaged
+        folder.write_metrics(recorder.rows)
+    if data.augmentation is not None:
+        augmented_movement(data).write(folder.augmentation)
     result = Result(
         **test_metrics(tested, data.dataset.test_labels),
         temperature=tested.classifier.temperature if tested and tested.temperature is not None else None,
@@ -145,9 +151,8 @@ def finish(training: Training, stopped: str, device: torch.device, precision: st
         config=config,
         versions=training.code,
         device={**describe_device(device), "precision": precision},
+        checksums=folder.checksums(),
     )
-    if data.augmentation is not None:
-        augmented_movement(data).write(folder.augmentation)
     figures = draw_figures(recorder, data, tested)
     for name, png in figures.items():
         folder.write_figure(name, png)

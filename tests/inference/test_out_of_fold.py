@@ -8,14 +8,13 @@ from emnist.data.folds import stratified_folds
 from emnist.errors import UserError
 from emnist.inference.out_of_fold import out_of_fold
 from emnist.runs.folder import RunFolder
+from tests.fixtures.runs import change_result
 
 
 def copied(run: RunFolder, path, old: str = "", new: str = ""):
     """A copy of a finished run, with something else in its result."""
     folder = RunFolder(shutil.copytree(run.path, path))
-    text = folder.result.read_text()
-    assert old in text
-    folder.result.write_text(text.replace(old, new))
+    change_result(folder.result, old, new)
     return folder.path, folder.read_result()
 
 

@@ -15,7 +15,7 @@ from emnist.reporting.write import write_report
 from emnist.runs.folder import RunFolder
 from emnist.runs.identity import run_name
 from tests.fixtures.configuration import configure
-from tests.fixtures.runs import configured, first, images, make_plan, make_run, make_study, value
+from tests.fixtures.runs import change_result, configured, first, images, make_plan, make_run, make_study, value
 
 
 @pytest.fixture(scope="module")
@@ -293,8 +293,7 @@ def test_trained_runs_are_explained(trained, trained_small, tmp_path):
 
 
 def test_images_that_are_gone_are_not_explained(finished, tmp_path):
-    path = finished / "result.json"
-    path.write_text(path.read_text().replace('"glyph_seed": 0', '"glyph_seed": 1'))
+    change_result(finished / "result.json", '"glyph_seed": 0', '"glyph_seed": 1')
     write_report([finished], tmp_path / "out")
     assert "What the networks look at" not in (tmp_path / "out" / "report.md").read_text()
 

@@ -49,3 +49,9 @@ def test_a_result_of_version_0_1_is_recognised(small, finished):
     del content["format"]
     folder.result.write_text(json.dumps(content, indent=2))
     assert train_in(finished, *small, resume=True) == result
+
+
+def test_a_log_that_cannot_be_written_is_one_line(small, tmp_path):
+    (tmp_path / "train.log").mkdir()  # a read-only folder stops no test that runs as root
+    with pytest.raises(UserError, match="train.log: can't be written"):
+        train_in(tmp_path, *small)

@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import string
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from emnist.checks import directory
 from emnist.data.dataset import Dataset
 from emnist.data.sources.idx import read_idx
 from emnist.errors import UserError, unknown
+from emnist.runs.checksums import LIST, Checksums, sha256, verify
 
 FILES = ("train-images-idx3", "train-labels-idx1", "test-images-idx3", "test-labels-idx1")
 MERGED = string.digits + string.ascii_uppercase + "abdefghnqrt"  # the other lower-case letters look like capitals
@@ -88,7 +89,9 @@ def _download(root: Path, split: str) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
         EMNIST(str(unfinished), split, download=True)
         raw.mkdir(parents=True, exist_ok=True)
-        for path in unfinished.glob("EMNIST/raw/emnist-*"):  # of every split: they come in one archive
+        files = list(unfinished.glob("EMNIST/raw/emnist-*"))  # of every split: they come in one archive
+        Checksums(files={path.name: [sha256(path)] for path in files}).write(raw / LIST)
+        for path in files:
             path.replace(raw / path.name)
     except Exception as error:  # network, server and disk raise various exceptions
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -109,6 +112,8 @@ def _read(split: str, paths: tuple[Path, ...], stamps: tuple) -> Dataset:
     first = FIRST_LABEL.get(split, 0)
     sets: list[tuple[Tensor, Tensor]] = []
     digests = []
+    for path in paths:
+        verify(path, partial(Checksums.of, path), "delete it, and all are downloaded again")
     for images_path, labels_path in (paths[:2], paths[2:]):
         images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
         if images.shape[1:] != (28, 28):

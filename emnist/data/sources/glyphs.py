@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import zipfile
+import logging
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +21,8 @@ from emnist.checks import Count, directory
 from emnist.data.dataset import Dataset
 from emnist.data.sources.emnist import MERGED
 from emnist.errors import UserError
+
+log = logging.getLogger(__name__)
 
 FONT_FOLDER = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 FONTS = (
@@ -59,18 +61,40 @@ def _load(root: Path, seed: int, train_per_class: int, test_per_class: int) -> D
     ]
     name = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
     path = root / "glyphs" / f"{name}.npz"
-    try:
-        with np.load(path) as kept:
-            train, test = torch.from_numpy(kept["train"]), torch.from_numpy(kept["test"])
-    except FileNotFoundError:
+    kept = _kept(path) if path.exists() else None
+    if kept is None:
         images = draw(train_per_class + test_per_class, seed)
         train, test = (part.flatten(0, 1).contiguous() for part in images.split([train_per_class, test_per_class]))
-        write_atomically(path, lambda file: np.savez(file, train=train.numpy(), test=test.numpy()))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: damaged ({error}); delete it") from error
+        arrays = {"train": train.numpy(), "test": test.numpy()}
+        write_atomically(path, lambda file: np.savez(file, **arrays, sha256=_sha256(arrays)))
+    else:
+        train, test = kept
     train_labels, test_labels = (torch.arange(len(MERGED)).repeat(n) for n in (train_per_class, test_per_class))
     kind = "generated, not EMNIST"
     return Dataset("glyphs", "glyphs", tuple(MERGED), train, train_labels, test, test_labels, False, kind)
+
+
+def _kept(path: Path) -> tuple[Tensor, Tensor] | None:
+    """The training and test images in the file; None, with a warning, if it is damaged."""
+    try:
+        with np.load(path) as kept:
+            arrays = {name: kept[name] for name in ("train", "test")}
+            if "sha256" in kept and kept["sha256"] != _sha256(arrays):  # files of versions before 0.7 have none
+                raise ValueError("its images are not those that were drawn")
+    except PermissionError as error:
+        raise UserError(f"{path}: can't be read ({error.strerror})") from error
+    except Exception as error:  # zipfile, zlib and numpy raise various exceptions
+        log.warning("%s: damaged (%s); the characters are drawn again", path, " ".join(str(error).split()))
+        return None
+    return torch.from_numpy(arrays["train"]), torch.from_numpy(arrays["test"])
+
+
+def _sha256(arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
 
 
 def draw(per_class: int, seed: int) -> Tensor:

@@ -155,6 +155,12 @@ def test_missing_files_are_downloaded(tmp_path, monkeypatch):
     there = load_emnist(str(tmp_path / "server"), "balanced")
     assert data.fingerprint == again.fingerprint == there.fingerprint
     assert [path.name for path in (tmp_path / "data/EMNIST").iterdir()] == ["raw"]
+    images = tmp_path / "data/EMNIST/raw/emnist-balanced-train-images-idx3-ubyte"
+    content = bytearray(images.read_bytes())
+    content[1000] ^= 1
+    images.write_bytes(content)
+    with pytest.raises(UserError, match=f"{images}: damaged .*; delete it, and all are downloaded again"):
+        load_emnist(str(tmp_path / "data"), "balanced")
 
 
 def test_failed_download_says_in_three_lines_what_to_do(tmp_path, monkeypatch):

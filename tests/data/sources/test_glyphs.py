@@ -1,3 +1,6 @@
+from functools import cache
+
+import numpy as np
 import pytest
 import torch
 
@@ -5,6 +8,7 @@ from emnist.data.sources import glyphs, load_dataset
 from emnist.data.sources.emnist import MERGED
 from emnist.data.sources.glyphs import draw, load_glyphs
 from emnist.errors import UserError
+from tests.fixtures.damage import flipped
 
 
 def test_has_the_classes_of_balanced_in_equal_numbers(tmp_path):
@@ -36,13 +40,38 @@ def test_is_kept_for_the_next_time(tmp_path, monkeypatch):
     assert first.fingerprint == again.fingerprint
 
 
-def test_damaged_file_is_named(tmp_path):
-    load_glyphs(str(tmp_path), 0, 3, 1)
-    glyphs._load.cache_clear()
+def test_a_damaged_file_is_named_and_drawn_again(tmp_path, caplog, monkeypatch):
+    """Whatever bytes change: the images are those that were drawn."""
+    monkeypatch.setattr(glyphs, "draw", cache(draw))  # drawing takes a second
+    first = load_glyphs(str(tmp_path), 0, 3, 1)
     (kept,) = tmp_path.glob("glyphs/*.npz")
-    kept.write_bytes(kept.read_bytes()[:1000])
-    with pytest.raises(UserError, match=f"{kept.name}.*delete it"):
-        load_glyphs(str(tmp_path), 0, 3, 1)
+    whole, warned = kept.read_bytes(), 0
+    for damaged in (*flipped(whole, 150), whole[:1000], b""):
+        kept.write_bytes(damaged)
+        glyphs._load.cache_clear()
+        caplog.clear()
+        again = load_glyphs(str(tmp_path), 0, 3, 1)
+        assert torch.equal(again.train_images, first.train_images)
+        assert torch.equal(again.test_images, first.test_images)
+        if caplog.messages:
+            warned += 1
+            (line,) = caplog.messages
+            assert line.startswith(f"{kept}: damaged (")
+            assert line.endswith("the characters are drawn again")
+            glyphs._load.cache_clear()
+            caplog.clear()
+            load_glyphs(str(tmp_path), 0, 3, 1)
+            assert not caplog.messages
+    assert warned > 140
+
+
+def test_files_without_a_checksum_are_read(tmp_path, monkeypatch):
+    first = load_glyphs(str(tmp_path), 0, 3, 1)
+    (kept,) = tmp_path.glob("glyphs/*.npz")
+    np.savez(kept, train=first.train_images.numpy(), test=first.test_images.numpy())  # as before version 0.7
+    glyphs._load.cache_clear()
+    monkeypatch.setattr(glyphs, "draw", None)  # may not be called
+    assert load_glyphs(str(tmp_path), 0, 3, 1).fingerprint == first.fingerprint
 
 
 @pytest.mark.parametrize("counts", [(0, 1), (1, 0), (1.5, 1)])
