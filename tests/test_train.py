@@ -155,7 +155,8 @@ def test_resume_with_a_damaged_checkpoint(command, small, tmp_path, length):
     assert code != 0
     assert "last.ckpt: damaged (its SHA-256 is not the one that was written); delete it, then" in error_line(err)
     last.unlink()
-    assert command("resume=run")[0] == 0
+    code, _, err = command("resume=run")
+    assert code == 0, err
 
 
 def test_a_relative_root_is_stored_as_an_absolute_one(command, small, tmp_path):
