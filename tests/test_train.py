@@ -57,7 +57,7 @@ def test_default_folder_is_below_outputs(command, small, tmp_path):
     ("arguments", "message"),
     [
         (["model=vit"], "model=vit: unknown; choose one of cnn, compact, mlp, resnet, vgg5_spinal, wavemix_lite"),
-        (["optimizer=lion"], "optimizer=lion: unknown; choose one of adam, adamw, muon, rmsprop, sgd"),
+        (["optimizer=lion"], "optimizer=lion: unknown; choose one of adam, adamw, muon, nesterov, rmsprop, sgd"),
         (
             ["augmentation=[affine,blur]"],
             "augmentation=[affine,blur]: choose one; augmentation=combined applies several",
