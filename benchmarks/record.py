@@ -32,7 +32,7 @@ def train(*overrides: str) -> tuple[float, list[dict[str, float]]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, nargs="+", default=[3, 4, 6])
     parser.add_argument("--data", default="emnist")
     arguments = parser.parse_args()

@@ -198,11 +198,11 @@ def calibration(one: Tried) -> Calibration | None:
     ece, temperature = [], []
     for run, plain in one.pairs:
         a, b = run.result, plain.result
-        if a is None or b is None or a.temperature is None or b.temperature is None:
+        if a is None or b is None or a.tested_temperature is None or b.tested_temperature is None:
             continue
         if a.test_calibrated_ece is not None and b.test_calibrated_ece is not None:
             ece.append(a.test_calibrated_ece - b.test_calibrated_ece)
-            temperature.append(a.temperature - b.temperature)
+            temperature.append(a.tested_temperature - b.tested_temperature)
     return Calibration(fmean(ece), fmean(temperature)) if ece else None
 
 

@@ -76,6 +76,11 @@ class Result(Stored):
     device: dict[str, str | int]
     checksums: dict[str, str] = Field(default_factory=dict)  # SHA-256 by file; empty for runs before version 0.7
 
+    @property
+    def tested_temperature(self) -> float | None:
+        """The temperature of the test: with `evaluation.views` that of the averages."""
+        return self.temperature if self.views_temperature is None else self.views_temperature
+
 
 class Failure(Stored):
     """Contents of failure.json: why a run ended without a result. It is deleted when the run is resumed."""

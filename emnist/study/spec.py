@@ -14,7 +14,7 @@ from emnist.study.overrides import key_of
 
 
 def _override(text: str) -> str:
-    if "=" not in text:
+    if "=" not in text and not text.startswith("~"):
         raise ValueError("not an override; write key=value")
     key = key_of(text)
     if key in ("seed", "data.fold") or key.split(".")[0] in ("hydra", "study"):

@@ -30,7 +30,7 @@ from emnist.training.trainer import build_trainer
 
 log = logging.getLogger(__name__)
 
-FITTED = 5000  # training images that a whitening stem is fitted to, or all there are: 0.1 s
+FITTED = 5000  # training images at most that a whitening stem is fitted to: 0.1 s
 
 
 @dataclass
@@ -167,8 +167,8 @@ def build_classifier(config: dict[str, Any], data: DataModule, source: Source | 
     classes, shape = data.dataset.classes, data.dataset.image_shape
     network = build_model(num_classes=len(classes), image_shape=shape, **config["model"])
     if isinstance(network, Compact):
-        some = data.train_indices[:: max(1, len(data.train_indices) // FITTED)]  # of all classes, if they are in order
-        network.fit_stem(normalize(data.dataset.train_images[some[:FITTED]], data.mean, data.std))
+        some = data.train_indices[:: -(-len(data.train_indices) // FITTED)]  # of all classes, if they are in order
+        network.fit_stem(normalize(data.dataset.train_images[some], data.mean, data.std))
     about: dict[str, Any] = {
         "model": config["model"],
         "classes": list(classes),

@@ -100,12 +100,14 @@ def test_examples_are_test_images_of_the_run(trained, characters):
 
 def test_what_a_card_says(trained, tmp_path):
     for name in ("a", "b"):
-        make_run(tmp_path / name, wrong=np.arange(250), val=0.8, temperature=1.2 if name == "a" else None)
+        views = ("evaluation.views=4",) if name == "a" else ()
+        make_run(tmp_path / name, np.arange(250), 0.8, views, temperature=1.2 if name == "a" else None)
     (tmp_path / "b" / "result.json").unlink()
     html = pad_page(load_readers([tmp_path / "a", tmp_path / "b", trained.path]))
     cards = [re.sub("<[^>]*>", "|", card) for card in re.findall(r'<section class="card".*?</section>', html, re.S)]
     first, second, third = ([text for text in re.split(r"[|\s]*[|][|\s]*", card) if text] for card in cards)
-    assert first == ["MLP", "75.0% on test images", f"{tmp_path.name}/a", "made-up characters"]
+    assert first[:4] == ["MLP", "75.0% on test images", f"{tmp_path.name}/a", "made-up characters"]
+    assert first[4:] == ["tested as the mean over 5 views of an image, which the page does not take"]
     assert second == ["MLP", "not tested", f"{tmp_path.name}/b", "percentages not calibrated"]
     assert third[0] == "CNN"
     assert third[2:] == ["glyphs, 1,880 + 470 images, generated, not EMNIST"]

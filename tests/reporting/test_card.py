@@ -1,7 +1,10 @@
+from types import SimpleNamespace
+
 import numpy as np
 import yaml
 
 from emnist.reporting.card import confused, merged, model_card
+from emnist.reporting.sections.calibration import add_calibration
 from emnist.runs.folder import RunFolder
 from emnist.runs.result import DataSummary
 from tests.fixtures.runs import CLASSES, IMAGES, first, make_run
@@ -37,6 +40,17 @@ def test_figures(tmp_path):
     assert "| hardware | a processor, 32-true, 1 thread |" in card
     assert "| `model.int8.onnx` | 89.50% |" in card
     assert "4,000 to train on, 1,000 to choose the epoch and the temperature, 1,000 to test" in card
+
+
+def test_calibration_of_averages_over_views(tmp_path):
+    card = card_of(tmp_path, temperature=1.25, views_temperature=0.8, test_calibrated_ece=0.01)
+    assert "90.00% before, 1.00% with the temperature 0.800 |" in card
+    run = SimpleNamespace(result=RunFolder(tmp_path).read_result())
+    candidate = SimpleNamespace(cell=SimpleNamespace(tested=[run], model="mlp"), label="a")
+    tables: list[list[list[str]]] = []
+    document = SimpleNamespace(heading=print, text=print, table=lambda _, rows: tables.append(rows))
+    add_calibration(document, [candidate])
+    assert tables == [[["MLP", "a", "1", "0.80", "90.00", "1.00"]]]
 
 
 def test_what_the_data_are(tmp_path):

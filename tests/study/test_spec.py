@@ -5,10 +5,12 @@ from omegaconf import OmegaConf
 
 from emnist.command import CONF
 from emnist.data.augmentation import build_augmentation
+from emnist.data.module import DataModule
 from emnist.errors import UserError
 from emnist.runs.identity import cell_id
 from emnist.study.overrides import merge
 from emnist.study.spec import read_study
+from emnist.training.fit import build_classifier
 from tests.fixtures.configuration import configure
 
 FACTORS = {"neurons": {"16": {"set": "model.neurons=16"}, 8: {"set": ["model.neurons=8", "threads=1"], "rank": 2}}}
@@ -157,16 +159,18 @@ def test_the_study_of_augmentation():
             assert build_augmentation(47, **OmegaConf.to_container(one)) is not None
 
 
-def test_the_study_of_the_record():
-    """Its values compose; the first of each factor is the reference, and every other one differs from it."""
+def test_the_study_of_the_record(glyphs):
+    """Its values can be trained; the first of each factor is the reference, and every other one differs from it."""
     config = OmegaConf.load(CONF / "study" / "record.yaml")
     study = read_study("record", OmegaConf.to_container(config.study), 5)
     reference = OmegaConf.to_container(configure(*study.reference), resolve=True)
     assert (reference["model"]["name"], reference["patience"]) == ("compact", None)
     for values in study.factors.values():
-        cells = [
-            cell_id(OmegaConf.to_container(configure(*merge(study.reference, value.set)), resolve=True))
-            for value in values.values()
-        ]
+        settings = [merge(study.reference, value.set) for value in values.values()]
+        cells = [cell_id(OmegaConf.to_container(configure(*one), resolve=True)) for one in settings]
         assert cells[0] == cell_id(reference)
         assert len(set(cells)) == len(cells)
+        for one in settings[1:]:
+            config = OmegaConf.to_container(configure(*merge(one, glyphs)), resolve=True)
+            data = DataModule(**config["data"], augmentation=config["augmentation"], seed=0)
+            build_classifier(config, data).start_schedule(2)

@@ -11,13 +11,13 @@ def add_calibration(document: Document, best: list[Candidate]) -> None:
     """A table of the models whose runs have a temperature; nothing if there are none."""
     rows, without = [], []
     for candidate in best:
-        runs = [run.result for run in candidate.cell.tested if run.result and run.result.temperature is not None]
+        runs = [run.result for run in candidate.cell.tested if run.result and run.result.tested_temperature]
         before = [result.test_ece for result in runs if result.test_ece is not None]
         after = [result.test_calibrated_ece for result in runs if result.test_calibrated_ece is not None]
         if not (runs and before and after):
             without.append(model_name(candidate.cell.model))
         else:
-            temperatures = [result.temperature for result in runs if result.temperature is not None]
+            temperatures = [result.tested_temperature for result in runs if result.tested_temperature]
             rows.append(
                 [
                     model_name(candidate.cell.model),
