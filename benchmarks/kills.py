@@ -1,11 +1,12 @@
-"""Kill trainings with SIGKILL at random moments, resume them, and compare them with one that was left alone.
+"""Kill trainings with SIGKILL within their writes and at random moments, resume them, compare them with one left alone.
 
     python benchmarks/kills.py [--kills 200] [--sweep-kills 8] [--record FILE]
 
 With a record it goes on where it was stopped.
 
-A run is killed eight times, then resumed to its end. Half of the kills come at a random time, half within a write: with
-half of the file written, before it is renamed into place, and just after. Lost is a run that does not resume, whose
+A run is killed eight times, then resumed to its end: first four times within a write of its training, then at a random
+time or within a write of its test. Within a write is with half of the file written, before it is renamed into place, or
+just after. Lost is a run that does not resume, whose
 files do not have their checksums after a kill, or that ends with other weights, metrics, predictions or state of the
 optimizer in any bit. A sweep of two joblib workers loses a worker and its main process by turns. Then a disk that is
 full, a folder that is read-only and a clock that goes back a day, once each.
@@ -66,7 +67,8 @@ KINDS = {
     "predictions.npz": "predictions",
     "result.json": "result.json",
 }
-WRITES = ("best.ckpt", "last.ckpt", "checksums.json", "metrics.csv", "predictions", "figure", "result.json")
+OF_TRAINING = "best.ckpt", "last.ckpt", "checksums.json", "metrics.csv"
+OF_TEST = "predictions", "figure", "metrics.csv", "result.json"
 RUN = ["data=glyphs", "data.train_per_class=8", "data.test_per_class=2", "model=mlp", "model.neurons=8", "threads=1"]
 RUN += ["model.dropout=0.2", "trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.max_epochs=5"]
 
@@ -219,8 +221,9 @@ def kill_run(scratch: Path, kills: int, dice: random.Random, expected: dict, sec
     shutil.rmtree(session.run, ignore_errors=True)
     session.run.mkdir()
     while len(hits) < kills and not RunFolder(session.run).result.exists():
-        write = dice.choice(WRITES), dice.randint(1, 3), dice.randrange(len(STAGES))
-        where = session.killed(dice.choice([dice.uniform(0, seconds), write]))
+        early = len(hits) < KILLS_OF_A_RUN // 2  # else most would hit the figures, which take most of the time
+        write = dice.choice(OF_TRAINING if early else OF_TEST), 1, dice.randrange(len(STAGES))
+        where = session.killed(write if early else dice.choice([dice.uniform(0, seconds), write]))
         if where is not None:
             hits.append(where)
             lost += unverified(session.run, where)

@@ -173,13 +173,16 @@ def read_checkpoint(path: Path, device: Any = "cpu") -> dict[str, Any]:
     has stored it, else by the CRC-32 of its parts.
     """
     run = RunFolder(path.parent.parent)
-    known = run.verify(path)
+    of_run = path in (run.best, run.last)
+    known = of_run and run.verify(path)
     try:
         if not known:
             _check_parts(path)
         return torch.load(path, map_location=device, weights_only=True)
+    except PermissionError as error:
+        raise UserError(f"{path}: can't be read ({error.strerror})") from error
     except Exception as error:  # torch, pickle and zipfile raise various exceptions for truncated or altered files
-        remedy = f"; {run.remedy(path)}" if path in (run.best, run.last) else ""
+        remedy = f"; {run.remedy(path)}" if of_run and not known else ""  # known: as it was written, memory may be full
         raise UserError(f"{path}: not a checkpoint of this project, or damaged{remedy}") from error
 
 

@@ -55,7 +55,8 @@ def verify(path: Path, listed: Callable[[], Sequence[str]], remedy: str) -> bool
         try:
             found = sha256(path)
         except OSError as error:
-            raise UserError(f"{path}: can't be read ({error.strerror or error}); {remedy}") from error
+            advice = "" if isinstance(error, PermissionError) else f"; {remedy}"  # the file may be whole
+            raise UserError(f"{path}: can't be read ({error.strerror or error}){advice}") from error
         if found in sums:
             return True
         if before == (found, sums):

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from emnist.atomic import remove_temporaries, write_atomically, write_bytes, write_text
 from emnist.errors import UserError
 from emnist.runs.augmentation import Movement
-from emnist.runs.checksums import Checksums, sha256, verify
+from emnist.runs.checksums import LIST, Checksums, sha256, verify
 from emnist.runs.config import is_run_config
 from emnist.runs.result import Failure, Result
 
@@ -168,15 +168,16 @@ class RunFolder:
     def remedy(self, path: Path) -> str:
         """What to do about a damaged file of the run."""
         resume = f"python -m emnist.train resume={self.path}"
+        older = "" if self.result.exists() else f"; if a version before 0.7 wrote it, delete {LIST} instead"
         if path == self.last:
-            return f"delete it, then {resume} trains the run from its first epoch on"
+            return f"delete it, then {resume} trains the run from its first epoch on{older}"
         if path == self.best:
-            return f"delete {path.parent} and result.json, then {resume} trains the run again"
+            return f"delete {path.parent} and result.json, then {resume} trains the run again{older}"
         return f"delete result.json beside it, then {resume} tests the run again"
 
     def _listed(self, path: Path) -> list[str]:
-        if path != self.last and (result := self.read_result()) and path.name in result.checksums:
-            return [result.checksums[path.name]]
+        if path != self.last and (result := self.read_result()):
+            return [result.checksums[path.name]] if path.name in result.checksums else []
         return Checksums.of(path) if path in (self.best, self.last) else []
 
     def _read_arrays(self, path: Path, names: Sequence[str]) -> list[np.ndarray] | None:

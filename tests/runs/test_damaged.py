@@ -9,14 +9,17 @@ import pytest
 import torch
 
 import emnist
+from emnist.atomic import write_bytes
 from emnist.errors import UserError
+from emnist.inference import load
 from emnist.inference.load import read_checkpoint
 from emnist.reporting.write import write_report
 from emnist.runs import checksums
 from emnist.runs.folder import RunFolder
+from emnist.training import checkpoints
 from tests.fixtures.damage import flipped
 from tests.fixtures.jobs import train_in
-from tests.fixtures.resuming import Killed, same, same_runs
+from tests.fixtures.resuming import Killed, die_in, same, same_runs
 
 READERS = {  # what is read from each file
     "best": lambda folder: loaded(folder.path),
@@ -161,6 +164,61 @@ def test_folders_without_checksums_load_resume_and_are_reported(small, trained_s
     folder.result.unlink()
     assert train_in(folder.path, *small, resume=True).checksums.keys() == RunFolder(trained_small).checksums().keys()
     same_runs(trained_small, folder.path)
+
+
+def test_a_run_that_an_older_version_has_resumed(small, trained_small, tmp_path, monkeypatch):
+    """It writes checkpoints, but no list of them, and a result without checksums."""
+    folder = RunFolder(tmp_path)
+    with monkeypatch.context() as patch:
+        die_in(patch, RunFolder, "write_metrics", 2)
+        with pytest.raises(Killed):
+            train_in(tmp_path, *small)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "write_listed", write_bytes)
+        die_in(patch, RunFolder, "write_result", 1)
+        with pytest.raises(Killed):
+            train_in(tmp_path, *small, resume=True)
+    with pytest.raises(UserError, match="if a version before 0.7 wrote it, delete checksums.json instead"):
+        read_checkpoint(folder.last)
+    file_of(folder, "checksums").unlink()
+    train_in(tmp_path, *small, resume=True)
+    same_runs(trained_small, tmp_path)
+    as_before_0_7(tmp_path)
+    checksums.Checksums(files={"best.ckpt": ["0" * 64]}).write(file_of(folder, "checksums"))
+    same(loaded(tmp_path), loaded(trained_small))
+
+
+def test_a_checkpoint_elsewhere_is_not_taken_for_that_of_the_run(trained_small, trained, tmp_path):
+    """Such as one that was kept in another folder of the run."""
+    folder = RunFolder(shutil.copytree(trained_small, tmp_path / "run"))
+    (folder.path / "kept").mkdir()
+    kept = shutil.copy(trained.best, folder.path / "kept")
+    same(read_checkpoint(Path(kept)), read_checkpoint(trained.best))
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_file_that_may_not_be_read_is_not_to_be_deleted(trained_small, tmp_path, monkeypatch, listed):
+    folder = RunFolder(shutil.copytree(trained_small, tmp_path / "run"))
+    if not listed:
+        as_before_0_7(folder.path)
+
+    def denied(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(checksums, "sha256", denied)
+    monkeypatch.setattr(load, "_check_parts", denied)
+    with pytest.raises(UserError, match=r"best.ckpt: can't be read \(Permission denied\)$"):
+        emnist.load_run(folder.path)
+
+
+def test_nor_is_one_that_is_whole_but_does_not_load(trained_small, monkeypatch):
+    def full(*_, **__) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(torch, "load", full)
+    with pytest.raises(UserError) as error:
+        emnist.load_run(trained_small)
+    assert "delete" not in str(error.value)
 
 
 @pytest.mark.parametrize("listed", [True, False])
