@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from emnist.inference.load import load_run as load_run
 
 __all__ = ["load_run"]
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 
 
 def __getattr__(name: str) -> Any:
