@@ -143,7 +143,7 @@ def test_a_run_that_does_not_has_none(trained):
 
 def test_nothing_half_written_stays(trained):
     assert not list(trained.path.rglob("*.tmp"))
-    assert {path.name for path in trained.best.parent.iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert {path.name for path in trained.best.parent.iterdir()} == {"best.ckpt", "last.ckpt", "checksums.json"}
 
 
 def test_same_seed_same_bits(small, tmp_path):
