@@ -74,8 +74,9 @@ def launch(jobs: Sequence[Job], launcher: Launcher, worker: Worker) -> None:
             returned = launcher.launch([[*job[0].overrides, *placed(job[0].path)] for job in batch], initial_job_idx=0)
         except Exception as error:
             left = [run for job in unfinished(batch) for run in job]
-            started = [run for run in left if RunFolder(run.path).last_write != before[run]]
-            if left and not started:
+            moved = [run for run in runs if RunFolder(run.path).last_write != before[run]]
+            started = [run for run in left if run in moved]
+            if left and not moved:  # else those that are left were waiting for runs that have ended
                 raise UserError(f"launcher: {describe(error)}; the same command resumes the study") from error
             if len(runs) == len(started) == 1:
                 _record_failure(started[0], f"its process died ({describe(error).partition('. ')[0]})")

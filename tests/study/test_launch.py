@@ -89,6 +89,23 @@ def test_runs_that_end_while_another_is_retried_are_not_launched_again(tmp_path)
     assert launcher.batches == [2, 1]
 
 
+def test_a_process_that_dies_between_two_runs(tmp_path):
+    """After one has ended and before the next begins: what is left is launched again."""
+
+    class Fragile(MadeUpLauncher):
+        def launch(self, job_overrides, initial_job_idx):
+            if not self.batches:
+                self.batches.append(len(job_overrides))
+                self.train(self.folder(job_overrides[0]))
+                raise RuntimeError("The worker died.")
+            return super().launch(job_overrides, initial_job_idx)
+
+    launcher, runs = Fragile(), runs_in(tmp_path, "a", "b", "c")
+    launch_alone(runs, launcher)
+    assert all(RunFolder(run.path).result.exists() for run in runs)
+    assert launcher.batches == [3, 2]
+
+
 def test_a_launcher_that_cannot_start(tmp_path):
     class Unable:
         def launch(self, job_overrides, initial_job_idx):
