@@ -51,9 +51,11 @@ def spell_out(argument: str) -> list[str]:
     Paths, several between commas, are quoted, since signs such as = and brackets mean something to Hydra.
     """
     key, _, value = argument.partition("=")
-    if key == "augmentation" and value.startswith("["):
-        raise UserError(f"{argument}: choose one; augmentation=combined applies several, with their keys in its kinds")
     if key != "init" or value in ("none", "run"):
+        if key and value.startswith("[") and (CONF / key).is_dir():  # Hydra would merge the keys of all
+            raise UserError(
+                f"{argument}: a list; give one of {', '.join(sorted(p.stem for p in (CONF / key).iterdir()))}"
+            )
         return [argument]
     paths = value.split(",")
     if "none" in paths:

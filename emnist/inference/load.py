@@ -139,7 +139,7 @@ def load_run(folder: str | Path, device: str | torch.device = "cpu") -> TrainedC
     if result is not None and result.temperature is not None:
         classifier.temperature = result.temperature
         if result.views_temperature is not None:
-            classifier.temperatures[result.config["evaluation"]["views"]] = result.views_temperature
+            classifier.temperatures[result.views] = result.views_temperature
     return classifier
 
 

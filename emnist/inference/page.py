@@ -149,8 +149,8 @@ def describe_reader(reader: Reader, is_one_of_several: bool, everything: bool) -
     lines = [reader.where] if is_one_of_several else []
     if result is not None:
         lines.append(result.data.description)
-        if views := result.config.get("evaluation", {}).get("views"):
-            lines.append(f"tested as the mean over {1 + views} views of an image, which the page does not take")
+        if result.views:
+            lines.append(f"tested as the mean over {1 + result.views} views of an image, which the page does not take")
     if result is None or result.temperature is None:
         lines.append("percentages not calibrated")
     if not reader.computable:

@@ -65,7 +65,6 @@ def model_card(
         settings=", ".join(f"{key} {value}" for key, value in model.items()),
         run=run_id(result),
         result=result,
-        views=config.get("evaluation", {}).get("views", 0),
         data=result.data,
         source=config["data"]["name"],
         handwriting=is_handwriting(config["data"]),

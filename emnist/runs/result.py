@@ -77,6 +77,11 @@ class Result(Stored):
     checksums: dict[str, str] = Field(default_factory=dict)  # SHA-256 by file; empty for runs before version 0.7
 
     @property
+    def views(self) -> int:
+        """Over how many views of each image, beside the image itself, the test averages."""
+        return self.config.get("evaluation", {}).get("views", 0)
+
+    @property
     def tested_temperature(self) -> float | None:
         """The temperature of the test: with `evaluation.views` that of the averages."""
         return self.temperature if self.views_temperature is None else self.views_temperature

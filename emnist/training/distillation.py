@@ -16,9 +16,7 @@ from emnist.data.module import DataModule
 from emnist.errors import UserError
 from emnist.inference.load import TrainedClassifier
 from emnist.runs.folder import RunFolder
-from emnist.training.init import Source, find_network
-
-SPLIT = ("fold", "folds", "fold_seed", "groups")  # keys of `data` that say which images are held out
+from emnist.training.init import Source, find_network, holds_out_the_same
 
 
 class Teachers:
@@ -111,8 +109,7 @@ def _check(source: Source, run: str, split: dict[str, Any], data: DataModule) ->
         raise UserError(f"loss.teachers={run}: trained on other data, which may contain images of this run's test set")
     if result.config.get("init"):
         raise UserError(f"loss.teachers={run}: started from a network that may have seen other images (init)")
-    theirs = result.config["data"]
-    if split["fold"] is not None and any(split.get(key) != theirs.get(key) for key in SPLIT):
+    if split["fold"] is not None and not holds_out_the_same(result.config["data"], split):
         raise UserError(
             f"loss.teachers={run}: trained on images that validate this run (data.fold={split['fold']}); give runs of"
             " the same data.fold, data.folds and data.fold_seed, or set data.fold=null"

@@ -19,6 +19,7 @@ from emnist.inference.load import TrainedClassifier, classifier_in, read_checkpo
 from emnist.runs.folder import RunFolder
 from emnist.training.optimization import build_optimizer
 
+HELD_OUT = ("fold", "folds", "fold_seed", "groups")  # keys of `data` that say which images are held out
 FREE = {"dropout"}  # keys of `model` that may differ from the trained network's: they have no weights
 
 
@@ -168,6 +169,11 @@ def fine_tuning(
     return construct("init", FineTuning, network, classes, source, **init)
 
 
+def holds_out_the_same(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Whether two configurations of `data`, for the same images, hold out the same ones for validation."""
+    return all(a.get(key) == b.get(key) for key in HELD_OUT)
+
+
 def seen_in_training(source: Source, data: dict[str, Any], fingerprint: str) -> str | None:
     """A warning if the network of `source` was trained on images of the fold that `data` holds out for validation.
 
@@ -177,11 +183,9 @@ def seen_in_training(source: Source, data: dict[str, Any], fingerprint: str) -> 
     result = RunFolder(run).read_result() if Path(run).is_dir() else None
     if result is None or data["fold"] is None or result.data.fingerprint != fingerprint:
         return None
-    keys = ("folds", "fold", "fold_seed")
-    there, here = ({key: one[key] for key in keys} for one in (result.config["data"], data))
-    if there == here:
+    if holds_out_the_same(result.config["data"], data):
         return None
-    wanted = " ".join(f"data.{key}={value}" for key, value in here.items())
+    wanted = " ".join(f"data.{key}={data[key]}" for key in HELD_OUT if key in data)
     return (
         f"init.run={run}: trained on images of the fold held out here, so the validation accuracy is too high;"
         f" start from a run with {wanted}, or on other images"
