@@ -9,7 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from emnist.command import CONF, one_line_errors
-from emnist.errors import Reported, UserError
+from emnist.errors import Reported, UserError, unknown
 from emnist.hydra_errors import reworded_errors
 from emnist.training.job import run_job
 
@@ -53,9 +53,7 @@ def spell_out(argument: str) -> list[str]:
     key, _, value = argument.partition("=")
     if key != "init" or value in ("none", "run"):
         if key and value.startswith("[") and (CONF / key).is_dir():  # Hydra would merge the keys of all
-            raise UserError(
-                f"{argument}: a list; give one of {', '.join(sorted(p.stem for p in (CONF / key).iterdir()))}"
-            )
+            raise unknown(key, value, sorted(path.stem for path in (CONF / key).iterdir()))
         return [argument]
     paths = value.split(",")
     if "none" in paths:
